@@ -1,0 +1,24 @@
+"""Fitted Gaussianizations as Keras flows: the same arrays, one layer per bijection, trainable."""
+
+from rbig_keras.convert import export_to_keras
+from rbig_keras.flow import GaussianizationFlow
+from rbig_keras.layers import (
+    Affine,
+    Bijector,
+    FixedOrtho,
+    Householder,
+    MixtureCDFGaussianization,
+)
+from rbig_keras.parity import Parity, parity
+
+__all__ = [
+    "Affine",
+    "Bijector",
+    "FixedOrtho",
+    "GaussianizationFlow",
+    "Householder",
+    "MixtureCDFGaussianization",
+    "Parity",
+    "export_to_keras",
+    "parity",
+]

@@ -1,0 +1,103 @@
+"""From a fitted model of the engine to a Keras flow that computes the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from rbig_keras.flow import GaussianizationFlow
+from rbig_keras.layers import (
+    Affine,
+    Bijector,
+    FixedOrtho,
+    Householder,
+    MixtureCDFGaussianization,
+)
+from rbig_keras.layers.affine import affine_arrays
+from rbig_keras.layers.rotation import householder_arrays
+
+DTYPES = ("float32", "float64")
+
+Arrays = dict[str, np.ndarray]
+Builder = Callable[..., tuple[Bijector, Arrays]]
+
+
+def export_to_keras(
+    model: Any, *, dtype: str = "float32", trainable_rotation: bool = True
+) -> GaussianizationFlow:
+    """Turn a fitted model into a Keras flow, one layer per bijection.
+
+    Parameters
+    ----------
+    model : RBIG
+        A fitted model.
+    dtype : {"float32", "float64"}
+        Of the weights and of all arithmetic.
+    trainable_rotation : bool
+        Rotations become `Householder` layers, which stay orthogonal in training, or, if false,
+        `FixedOrtho` layers.
+
+    Returns
+    -------
+    flow : GaussianizationFlow
+        Its layers hold the bijections' arrays as weights of the same names.
+
+    Raises
+    ------
+    NotFittedError
+        If the model isn't fitted.
+    ValueError
+        For an unknown dtype, for an array that the dtype can't hold, and for a kind of bijection
+        that has no layer.
+    """
+    check_is_fitted(model, "flow_")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
+    n_columns = model.flow_.n_features
+    builders = {**_BUILDERS, "rotation": _householder if trainable_rotation else _fixed_ortho}
+    layers = [
+        _layer(builders, bijection, n_columns, name=f"{bijection.kind}_{i}", dtype=dtype)
+        for i, bijection in enumerate(model.flow_.bijections)
+    ]
+    return GaussianizationFlow(layers, n_columns, dtype=dtype)
+
+
+def _layer(builders: dict[str, Builder], bijection: Any, n_columns: int, **kwargs: Any) -> Bijector:
+    """Return the built layer of one bijection, with its arrays."""
+    if bijection.kind not in builders:
+        raise ValueError(f"no layer for bijections of kind {bijection.kind!r}, only {[*builders]}")
+    layer, arrays = builders[bijection.kind](bijection.arrays(), **kwargs)
+    layer.build((None, n_columns))
+    for name, array in arrays.items():
+        getattr(layer, name).assign(_cast(array, layer.dtype, f"{layer.name}.{name}"))
+    return layer
+
+
+def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
+    limits = np.finfo(dtype)
+    size = np.abs(array)
+    if size.max() > limits.max or (name.endswith(".scale") and size.min() < limits.tiny):
+        raise ValueError(f"{name} doesn't fit into {dtype}; export with dtype='float64'")
+    return array.astype(dtype)
+
+
+def _affine(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    return Affine(**kwargs), affine_arrays(**arrays, dtype=kwargs["dtype"])
+
+
+def _mixture(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    return MixtureCDFGaussianization(arrays["means"].shape[1], **kwargs), arrays
+
+
+def _fixed_ortho(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    return FixedOrtho(**kwargs), arrays
+
+
+def _householder(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    return Householder(**kwargs), householder_arrays(arrays["matrix"])
+
+
+_BUILDERS: dict[str, Builder] = {"affine": _affine, "mixture": _mixture}

@@ -1,0 +1,8 @@
+"""One Keras layer per bijection of the engine."""
+
+from rbig_keras.layers.affine import Affine
+from rbig_keras.layers.base import Bijector
+from rbig_keras.layers.mixture import MixtureCDFGaussianization
+from rbig_keras.layers.rotation import FixedOrtho, Householder
+
+__all__ = ["Affine", "Bijector", "FixedOrtho", "Householder", "MixtureCDFGaussianization"]

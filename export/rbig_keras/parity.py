@@ -1,0 +1,140 @@
+"""How closely a Keras flow repeats the model it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+from sklearn.utils.validation import validate_data
+
+from rbig_keras.flow import GaussianizationFlow
+
+FAR = (10, 100, 1000)
+N_SAMPLES = 1000
+N_DIRECTIONS = 64
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Largest differences over one set of rows; NaN where a result isn't finite.
+
+    `dz_relative` is relative to max(1, |z|), `dlog_p` to max(1, |log p|), and `round_trip`, that of
+    flow.invert(flow(x)), to max(|x - mean|, standard deviation) of each column.
+    """
+
+    rows: str
+    n_rows: int
+    dz: float
+    dz_relative: float
+    dlog_p: float
+    round_trip: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Report of `parity`: one `Deviation` per set of rows, and the largest over all of them."""
+
+    dtype: str
+    deviations: tuple[Deviation, ...]
+
+    @property
+    def dz_relative(self) -> float:
+        """Largest |dz| relative to max(1, |z|)."""
+        return self._largest("dz_relative")
+
+    @property
+    def dlog_p(self) -> float:
+        """Largest |dlog p| relative to max(1, |log p|)."""
+        return self._largest("dlog_p")
+
+    @property
+    def round_trip(self) -> float:
+        """Largest relative round-trip error."""
+        return self._largest("round_trip")
+
+    @property
+    def finite(self) -> bool:
+        """Whether every result is finite."""
+        return bool(np.isfinite([self.dz_relative, self.dlog_p, self.round_trip]).all())
+
+    def __str__(self) -> str:
+        """Return a small table."""
+        heads = (self.dtype, "rows", "dz", "dz rel.", "dlog p rel.", "round trip")
+        lines = ["{:<15}{:>8}{:>12}{:>12}{:>13}{:>12}".format(*heads)]
+        lines += [
+            "{:<15}{:>8}{:>12.1e}{:>12.1e}{:>13.1e}{:>12.1e}".format(*astuple(deviation))
+            for deviation in self.deviations
+        ]
+        return "\n".join([*lines, f"all finite: {'yes' if self.finite else 'NO'}"])
+
+    def _largest(self, name: str) -> float:
+        return float(np.max([getattr(deviation, name) for deviation in self.deviations]))
+
+
+def parity(model: Any, flow: GaussianizationFlow, X: Any, random_state: int = 0) -> Parity:
+    """Compare a model with its Keras flow on given rows, on fresh samples and on far rows.
+
+    Far rows lie 10, 100 and 1,000 standard deviations of X's columns from their mean, along each
+    axis both ways and along random directions. All rows are rounded to the flow's dtype first, so
+    that both sides see the same numbers.
+
+    Parameters
+    ----------
+    model : RBIG
+        A fitted model.
+    flow : GaussianizationFlow
+        What `export_to_keras(model)` gave.
+    X : array-like (N, D)
+        At least two rows.
+    random_state : int
+        Seeds the samples and the directions.
+
+    Returns
+    -------
+    report : Parity
+        `print(report)` shows a table.
+
+    Raises
+    ------
+    ValueError
+        If X isn't finite numbers (N, D) with the model's D columns, N >= 2.
+    """
+    X = validate_data(model, X, reset=False, dtype=np.float64, ensure_min_samples=2)
+    mean, deviation = X.mean(axis=0), X.std(axis=0)
+    directions = _directions(X.shape[1], np.random.default_rng(random_state))
+    sets = {"given rows": X, "fresh samples": model.sample(N_SAMPLES, random_state=random_state)}
+    sets |= {f"{far} sd out": mean + far * deviation * directions for far in FAR}
+    rows = np.vstack([*sets.values()]).astype(flow.compute_dtype).astype(np.float64)
+    errors = _errors(model.flow_, flow, rows, np.maximum(np.abs(rows - mean), deviation))
+    ends = np.cumsum([len(part) for part in sets.values()])
+    largest = (part.max(axis=0).tolist() for part in np.split(errors, ends[:-1]))
+    deviations = (
+        Deviation(name, len(part), *worst)
+        for (name, part), worst in zip(sets.items(), largest, strict=True)
+    )
+    return Parity(flow.compute_dtype, tuple(deviations))
+
+
+def _directions(n_columns: int, rng: np.random.Generator) -> np.ndarray:
+    axes = np.eye(n_columns)
+    random = rng.normal(size=(N_DIRECTIONS, n_columns))
+    return np.vstack([axes, -axes, random / np.linalg.norm(random, axis=1, keepdims=True)])
+
+
+def _errors(engine: Any, flow: GaussianizationFlow, x: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the four errors of `Deviation` row by row, (N, 4)."""
+    z, _ = engine.forward(x)
+    log_p = engine.log_prob(x)
+    flow_z = flow.forward_and_log_det(x)[0]
+    dz = np.abs(_array(flow_z) - z)
+    dlog_p = np.abs(_array(flow.log_prob(x)) - log_p) / np.maximum(1.0, np.abs(log_p))
+    round_trip = np.abs(_array(flow.invert(flow_z)) - x) / unit
+    relative = dz / np.maximum(1.0, np.abs(z))
+    by_row = [error.max(axis=1) for error in (dz, relative, round_trip)]
+    return np.stack([*by_row[:2], dlog_p, by_row[2]], axis=1)
+
+
+def _array(tensor: Any) -> np.ndarray:
+    return ops.convert_to_numpy(tensor).astype(np.float64)

@@ -1,0 +1,220 @@
+"""The commands. What a command needs is imported by the command, so that help comes at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rbig_numba import __version__
+from rbig_numba.files import check_writable, replacing
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from rbig_numba.estimator import RBIG
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Fit the density of a table of numbers without gradients, and use it.",
+)
+
+TABLE_HELP = "CSV, Parquet or .npy file of numbers."
+Table = Annotated[Path, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file, from 'fit'.")]
+Seed = Annotated[int | None, typer.Option(metavar="INT", help="Seed; none: other rows each time.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="CSV, Parquet or .npy file; none: CSV to standard output."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Print the version, or ask for a command."""
+    if version:
+        typer.echo(f"rbig-numba {__version__}")
+    elif context.invoked_subcommand is None:
+        raise typer.TyperException("name a command: see rbig-numba --help")
+
+
+@app.command()
+def fit(
+    table: Table,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: *.rbig.")],
+    n_blocks: Annotated[int | None, typer.Option(help="Blocks at most.")] = None,
+    n_components: Annotated[int | None, typer.Option(help="Gaussians per column.")] = None,
+    rotation: Annotated[str | None, typer.Option(help="Kind of rotation: pca or random.")] = None,
+    validation_fraction: Annotated[
+        float | None, typer.Option(help="Share of rows held out to stop; 0: never stop early.")
+    ] = None,
+    n_iter_no_change: Annotated[
+        int | None, typer.Option(help="Blocks without a gain before stopping.")
+    ] = None,
+    tol: Annotated[float | None, typer.Option(help="Least gain, held-out nats per row.")] = None,
+    random_state: Annotated[int | None, typer.Option(help="Seed.")] = None,
+    n_jobs: Annotated[int | None, typer.Option(help="Threads; -1: one for each core.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Fit a model to TABLE. Options left out have the defaults of the class RBIG."""
+    given = {
+        "n_blocks": n_blocks,
+        "n_components": n_components,
+        "rotation": rotation,
+        "validation_fraction": validation_fraction,
+        "n_iter_no_change": n_iter_no_change,
+        "tol": tol,
+        "random_state": random_state,
+        "n_jobs": n_jobs,
+    }
+    _check_output(output, [".rbig"])
+    rows = _read(table)
+    from rbig_numba.cli.report import outcome
+    from rbig_numba.estimator import RBIG
+
+    start = time.perf_counter()
+    model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet).fit(rows)
+    seconds = time.perf_counter() - start
+    model.save(output)
+    if not quiet:
+        n_rows, n_columns = rows.shape
+        say(f"{n_rows} rows, {n_columns} columns, {outcome(model)}, {seconds:.1f} s: {output}")
+
+
+@app.command()
+def score(model: Model, table: Table, output: Output = None) -> None:
+    """Write the log-density of each row of TABLE, in nats."""
+    _check_output(output)
+    log_prob = _load(model).score_samples(_read(table))
+    _write(output, log_prob[:, None], ["log_prob"])
+
+
+@app.command()
+def transform(
+    model: Model,
+    table: Table,
+    output: Output = None,
+    inverse: Annotated[bool, typer.Option("--inverse", help="From latent rows to data.")] = False,
+) -> None:
+    """Write the latent rows of TABLE, each column N(0, 1)."""
+    _check_output(output)
+    fitted = _load(model)
+    if inverse:
+        _write(output, fitted.inverse_transform(_read(table, named=False)), _names(fitted))
+    else:
+        _write(output, fitted.transform(_read(table)), list(fitted.get_feature_names_out()))
+
+
+@app.command()
+def sample(
+    model: Model,
+    n_samples: Annotated[int, typer.Option("--n-samples", "-n", help="Rows to draw.")] = 1000,
+    random_state: Seed = None,
+    output: Output = None,
+) -> None:
+    """Draw rows from the fitted density."""
+    _check_output(output)
+    fitted = _load(model)
+    _write(output, fitted.sample(n_samples, random_state=random_state), _names(fitted))
+
+
+@app.command()
+def export(
+    model: Model,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Keras file to write: *.keras.")],
+    dtype: Annotated[str, typer.Option(help="Floats of the flow: float32 or float64.")] = "float32",
+) -> None:
+    """Write the model as a Keras flow that can be trained further."""
+    _check_output(output, [".keras"])
+    fitted = _load(model)
+    flow = _exporter().export_to_keras(fitted, dtype=dtype)
+    with replacing(output) as fresh:
+        flow.save(fresh)
+
+
+@app.command()
+def info(model: Model) -> None:
+    """Show what a model file holds and how the fit went."""
+    from rbig_numba.cli.report import print_report
+
+    print_report(model, _load(model))
+
+
+def _load(path: Path) -> RBIG:
+    from rbig_numba.estimator import RBIG
+
+    return RBIG.load(path)
+
+
+def _read(path: Path, *, named: bool = True) -> np.ndarray | pa.Table:
+    """Read rows; columns keep their names, which the estimator compares with those of the fit."""
+    from rbig_numba.tables import as_arrow, read_table
+
+    rows, names = read_table(path)
+    return as_arrow(rows, names) if named and names else rows
+
+
+def _write(output: Path | None, rows: np.ndarray, names: list[str] | None) -> None:
+    from rbig_numba.tables import print_table, write_table
+
+    if output is None:
+        print_table(sys.stdout.buffer, rows, names)
+    else:
+        write_table(output, rows, names)
+
+
+def _check_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
+    """Refuse, before any work, an output that can't be written or that a command doesn't make."""
+    from rbig_numba.tables import SUFFIXES, check_suffix
+
+    if path is not None:
+        check_suffix(path, suffixes or SUFFIXES)
+        check_writable(path)
+
+
+def _exporter() -> Any:
+    """Import the exporter, which stands above the engine and needs the `keras` extra."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of use once TensorFlow is up
+    try:
+        with _silence():
+            return importlib.import_module("rbig_keras")
+    except ModuleNotFoundError as error:
+        if error.name not in {"keras", "tensorflow"}:
+            raise
+        message = f"export needs {error.name}: pip install 'rbig-numba[keras]'"
+        raise typer.TyperException(message) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Drop what TensorFlow prints on standard error while it starts, whatever its log level."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _names(model: RBIG) -> list[str] | None:
+    names = getattr(model, "feature_names_in_", None)
+    return None if names is None else list(names)
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    typer.echo(f"rbig-numba: {text}", err=True)

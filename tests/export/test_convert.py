@@ -1,0 +1,87 @@
+"""Which layers a fitted model becomes, and what is refused."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rbig_keras import FixedOrtho, Householder, export_to_keras
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
+
+from rbig_numba import RBIG
+
+CLASSES = {"affine": "Affine", "rotation": "Householder", "mixture": "MixtureCDFGaussianization"}
+
+
+class Fitted(BaseEstimator):
+    """A model of hand-made bijections."""
+
+    def __init__(self, *bijections):
+        self.flow_ = SimpleNamespace(bijections=bijections, n_features=1)
+
+
+@dataclass
+class HandMade:
+    kind: str
+    shift: float = 0.0
+    scale: float = 1.0
+
+    def arrays(self):
+        return {"shift": np.array([self.shift]), "scale": np.array([self.scale])}
+
+
+def test_one_layer_per_bijection(small_model, small_flow):
+    kinds = [bijection.kind for bijection in small_model.flow_.bijections]
+    assert [type(layer).__name__ for layer in small_flow.bijector_layers] == [
+        CLASSES[kind] for kind in kinds
+    ]
+    names = [layer.name for layer in small_flow.bijector_layers]
+    assert names == [f"{kind}_{i}" for i, kind in enumerate(kinds)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layers_hold_the_arrays_under_their_names(small_model, dtype):
+    flow = export_to_keras(small_model, dtype=dtype, trainable_rotation=False)
+    for bijection, layer in zip(small_model.flow_.bijections, flow.bijector_layers, strict=True):
+        for name, array in bijection.arrays().items():
+            np.testing.assert_array_equal(getattr(layer, name), array.astype(dtype))
+            assert getattr(layer, name).dtype == dtype
+
+
+def test_rotations_train_only_if_asked(small_model):
+    free, fixed = (
+        export_to_keras(small_model, trainable_rotation=trainable) for trainable in (True, False)
+    )
+    rotations = [i for i, b in enumerate(small_model.flow_.bijections) if b.kind == "rotation"]
+    assert rotations
+    for i in rotations:
+        assert isinstance(free.bijector_layers[i], Householder)
+        assert isinstance(fixed.bijector_layers[i], FixedOrtho)
+    trained = {weight.name for weight in fixed.trainable_weights}
+    assert trained == {"log_weights", "means", "log_scales"}
+    assert {weight.name for weight in free.trainable_weights} == trained | {"reflectors"}
+
+
+def test_refuses_an_unfitted_model():
+    with pytest.raises(NotFittedError):
+        export_to_keras(RBIG())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "mixed_float16", "double", None])
+def test_refuses_an_unknown_dtype(small_model, dtype):
+    with pytest.raises(ValueError, match=f"got {dtype!r}"):
+        export_to_keras(small_model, dtype=dtype)
+
+
+def test_names_an_unknown_kind():
+    with pytest.raises(ValueError, match="kind 'spiral'"):
+        export_to_keras(Fitted(HandMade("spiral")))
+
+
+@pytest.mark.parametrize("arrays", [{"scale": 1e-40}, {"scale": 1e40}, {"shift": -1e39}])
+def test_names_an_array_that_float32_cannot_hold(arrays):
+    model = Fitted(HandMade("affine", **arrays))
+    with pytest.raises(ValueError, match=rf"affine_0\.{next(iter(arrays))} .* float32"):
+        export_to_keras(model, dtype="float32")
+    assert export_to_keras(model, dtype="float64").dtype == "float64"

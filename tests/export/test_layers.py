@@ -1,0 +1,231 @@
+"""One contract for all layers, and what each layer promises besides."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+import scipy.special
+import tensorflow as tf
+from rbig_keras import Affine, FixedOrtho, Householder, MixtureCDFGaussianization
+from rbig_keras.layers.affine import affine_arrays
+from rbig_keras.layers.rotation import householder_arrays
+
+D = 3
+EPS = {"float32": np.finfo("float32").eps, "float64": np.finfo("float64").eps}
+
+
+def orthogonal(size, seed=0):
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(size, size)))[0]
+
+
+def mixture_arrays(n_columns=D):
+    """Overlapping, narrow and far components, and a wide one of small weight."""
+    return {
+        "log_weights": np.log(np.tile([0.3, 0.2, 0.499, 0.001], (n_columns, 1))),
+        "means": np.tile([-1.0, 1.5, 0.2, 0.1], (n_columns, 1)) + np.arange(n_columns)[:, None],
+        "log_scales": np.log(np.tile([0.5, 0.05, 1.0, 4.0], (n_columns, 1))),
+    }
+
+
+def with_weights(layer, arrays, n_columns=D):
+    layer.build((None, n_columns))
+    for name, array in arrays.items():
+        getattr(layer, name).assign(array)
+    return layer
+
+
+def affine(dtype):
+    arrays = affine_arrays(np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 1.0]), dtype)
+    return with_weights(Affine(dtype=dtype), arrays)
+
+
+def fixed_ortho(dtype):
+    return with_weights(FixedOrtho(dtype=dtype), {"matrix": orthogonal(D)})
+
+
+def householder(dtype):
+    return with_weights(Householder(dtype=dtype), householder_arrays(orthogonal(D)))
+
+
+def mixture(dtype):
+    return with_weights(MixtureCDFGaussianization(4, dtype=dtype), mixture_arrays())
+
+
+CASES = (affine, fixed_ortho, householder, mixture)
+each_layer = pytest.mark.parametrize("make", CASES)
+each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
+
+
+@each_layer
+@each_dtype
+@pytest.mark.parametrize("n_rows", [1, 7])
+def test_shapes_and_dtypes(make, dtype, n_rows, rng):
+    x = tf.constant(rng.normal(size=(n_rows, D)), dtype)
+    layer = make(dtype)
+    for rows, log_det in (layer.forward_and_log_det(x), layer.inverse_and_log_det(x)):
+        assert rows.shape == (n_rows, D)
+        assert log_det.shape == (n_rows,)
+        assert rows.dtype == log_det.dtype == dtype
+
+
+@each_layer
+def test_log_det_is_that_of_the_jacobian(make, rng):
+    x = tf.constant(rng.normal(size=(20, D)))
+    layer = make("float64")
+    for map_and_log_det in (layer.forward_and_log_det, layer.inverse_and_log_det):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y, log_det = map_and_log_det(x)
+        _, exact = np.linalg.slogdet(tape.batch_jacobian(y, x, experimental_use_pfor=False))
+        np.testing.assert_allclose(log_det, exact, rtol=1e-10, atol=1e-10)
+
+
+@each_layer
+@each_dtype
+def test_inverse_returns_and_negates_the_log_det(make, dtype, rng):
+    layer = make(dtype)
+    near, far = rng.normal(size=(2, 50, D))
+    for x, tolerance in ((near, 2000), (1000 * far, 50)):
+        x = x.astype(dtype)
+        y, log_det = layer.forward_and_log_det(x)
+        again, inverse_log_det = layer.inverse_and_log_det(y)
+        np.testing.assert_allclose(again, x, rtol=tolerance * EPS[dtype], atol=1000 * EPS[dtype])
+        np.testing.assert_allclose(inverse_log_det, -log_det, rtol=1e-3, atol=1e4 * EPS[dtype])
+
+
+@each_layer
+def test_float32_equals_float64(make, rng):
+    x = np.vstack([rng.normal(size=(200, D)), 1000 * rng.normal(size=(50, D))]).astype("float32")
+    y, log_det = make("float32").forward_and_log_det(x)
+    exact_y, exact_log_det = make("float64").forward_and_log_det(x.astype("float64"))
+    np.testing.assert_allclose(y, exact_y, rtol=2e-6, atol=2e-6)
+    np.testing.assert_allclose(log_det, exact_log_det, rtol=2e-6, atol=1e-5)
+
+
+@each_layer
+@each_dtype
+def test_called_as_a_layer(make, dtype, rng):
+    x = rng.normal(size=(5, D))
+    layer = make(dtype)
+    y = layer(x)
+    np.testing.assert_array_equal(y, layer.forward_and_log_det(tf.constant(x, dtype))[0])
+    np.testing.assert_allclose(layer(y, inverse=True), x, rtol=1e-4)
+
+
+@each_layer
+def test_a_new_layer_is_the_identity(make, rng):
+    config = make("float64").get_config()
+    layer = type(make("float64")).from_config(config)
+    x = rng.normal(size=(20, D))
+    np.testing.assert_allclose(layer(x), x, rtol=1e-14, atol=1e-14)
+
+
+@each_layer
+def test_config_goes_through_keras_serialization(make):
+    layer = make("float64")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert type(again) is type(layer)
+    assert again.get_config() == layer.get_config()
+
+
+@each_layer
+@each_dtype
+def test_gradients_are_finite_everywhere(make, dtype):
+    layer = make(dtype)
+    means = mixture_arrays()["means"].T
+    x = tf.constant(np.vstack([np.zeros((1, D)), means, [[1e6] * D], [[-1e6] * D]]), dtype)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y, log_det = layer.forward_and_log_det(x)
+        loss = tf.reduce_sum(0.5 * y * y) - tf.reduce_sum(log_det)
+    gradients = tape.gradient(loss, [x, *layer.trainable_variables])
+    for gradient in gradients:
+        assert np.isfinite(gradient).all()
+
+
+def scipy_mixture(x, log_weights, means, log_scales):
+    """F from the smaller tail by SciPy; z and log dz/dx."""
+    u = (x[..., None] - means) * np.exp(-log_scales)
+    lower, upper = (
+        scipy.special.logsumexp(log_weights + scipy.special.log_ndtr(side), axis=-1)
+        for side in (u, -u)
+    )
+    z = scipy.special.ndtri_exp(np.minimum(lower, upper))
+    log_f = scipy.special.logsumexp(
+        log_weights - log_scales - 0.5 * u * u - 0.5 * np.log(2 * np.pi), axis=-1
+    )
+    return np.where(lower < upper, z, -z), log_f + 0.5 * z * z + 0.5 * np.log(2 * np.pi)
+
+
+def test_mixture_equals_scipy(rng):
+    x = np.vstack([rng.normal(size=(200, D)), 30 * rng.normal(size=(50, D))])
+    z, log_det = mixture("float64").forward_and_log_det(x)
+    exact_z, exact_log_slope = scipy_mixture(x, **mixture_arrays())
+    np.testing.assert_allclose(z, exact_z, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(log_det, exact_log_slope.sum(axis=1), rtol=1e-10, atol=1e-10)
+
+
+@each_dtype
+def test_mixture_crosses_an_empty_gap(dtype):
+    """Between components 200 standard deviations apart all density underflows."""
+    arrays = {
+        "log_weights": np.log([[0.3, 0.7]]),
+        "means": np.array([[-1.0, 1.0]]),
+        "log_scales": np.log([[0.01, 0.01]]),
+    }
+    layer = with_weights(MixtureCDFGaussianization(2, dtype=dtype), arrays, n_columns=1)
+    x = np.linspace(-1.2, 1.2, 49, dtype=dtype)[:, None]
+    z, log_det = layer.forward_and_log_det(x)
+    exact_z, exact_log_slope = scipy_mixture(x.astype("float64"), **arrays)
+    np.testing.assert_allclose(z, exact_z, rtol=20 * EPS[dtype], atol=20 * EPS[dtype])
+    np.testing.assert_allclose(log_det, exact_log_slope[:, 0], rtol=1e4 * EPS[dtype])
+    again = layer.inverse_and_log_det(z)[0]
+    np.testing.assert_allclose(layer.forward_and_log_det(again)[0], z, rtol=1e-5, atol=1e-5)
+
+
+def test_mixture_inverse_has_the_gradient_of_the_implicit_function(rng):
+    layer = mixture("float64")
+    z = tf.constant(rng.normal(size=(4, D)))
+    with tf.GradientTape() as tape:
+        x = tf.reduce_sum(layer.inverse_and_log_det(z)[0])
+    gradient = tape.gradient(x, layer.means).numpy()
+    for j, k in itertools.product(range(D), range(4)):
+        means = mixture_arrays()["means"]
+        ends = []
+        for step in (1e-6, -2e-6):
+            means[j, k] += step
+            layer.means.assign(means)
+            ends.append(layer.inverse_and_log_det(z)[0].numpy().sum())
+        assert gradient[j, k] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        *(orthogonal(size, seed) for size in (1, 2, 5, 40) for seed in (0, 1)),
+        np.eye(4),
+        -np.eye(1),
+        np.eye(4)[[2, 0, 3, 1]],
+        np.diag([1.0, -1.0, 1.0]),
+    ],
+)
+def test_householder_equals_any_orthogonal_matrix(matrix):
+    size = len(matrix)
+    layer = with_weights(Householder(dtype="float64"), householder_arrays(matrix), size)
+    np.testing.assert_allclose(layer.orthogonal(), matrix, rtol=0, atol=1e-14)
+
+
+@each_dtype
+def test_householder_stays_orthogonal_in_training(dtype, rng):
+    layer = householder(dtype)
+    x, target = (tf.constant(rng.normal(size=(64, D)), dtype) for _ in range(2))
+    optimizer = keras.optimizers.Adam(0.1)
+    start = layer.reflectors.numpy()
+    for _ in range(50):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((layer(x) - target) ** 2)
+        optimizer.apply(tape.gradient(loss, layer.trainable_variables), layer.trainable_variables)
+    assert np.abs(layer.reflectors.numpy() - start).max() > 0.1
+    q = layer.orthogonal().numpy()
+    np.testing.assert_allclose(q.T @ q, np.eye(D), rtol=0, atol=20 * EPS[dtype])
