@@ -1,23 +1,35 @@
 # Every target sets up what it needs in .venv; nothing else has to be installed but Python >= 3.11.
 PYTHON ?= python3
 BIN := .venv/bin
+READY := .venv/ready
 
-.PHONY: test lint clean
+.PHONY: demo test lint bench clean
 
-.venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable ".[keras,plot,dev]"
-	@touch $@
+# The same on a person's own data: make demo TABLE=my.csv
+demo: $(READY)
+	@$(BIN)/python -m examples.demo --out out $(if $(TABLE),--table "$(TABLE)")
 
-test: .venv/ready
-	$(BIN)/python -m pytest
+# Two processes: TensorFlow stays out of the engine's, so that a hidden import of it can't go unseen.
+test: $(READY)
+	@$(BIN)/python -m pytest tests --ignore=tests/export
+	@$(BIN)/python -m pytest tests/export
 
-lint: .venv/ready
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+lint: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)
+	@mkdir -p out
+	@$(BIN)/python -m benchmarks.fit --json out/fit.json
 
 clean:
-	rm -rf .venv out dist build
+	@rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): pyproject.toml
+	@echo "Setting up .venv (once, one to three minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[plot,dev]'
+	@touch $@

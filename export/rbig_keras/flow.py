@@ -87,6 +87,34 @@ class GaussianizationFlow(keras.Model):
         shape = (num_samples, self.input_dim)
         return self.invert(keras.random.normal(shape, dtype=self.compute_dtype, seed=seed))
 
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Train as `keras.Model.fit` does; there are no targets, so y may be left out."""
+        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
+            rows, targets, weights = validation_data
+            validation_data = (rows, _targets(rows, targets, weights), weights)
+        return super().fit(
+            x,
+            _targets(x, y, sample_weight),
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return the mean negative log-likelihood, as `keras.Model.evaluate` does."""
+        targets = _targets(x, y, sample_weight)
+        return super().evaluate(x, targets, sample_weight=sample_weight, **kwargs)
+
     def compute_loss(
         self,
         x: Tensor = None,
@@ -140,8 +168,15 @@ class GaussianizationFlow(keras.Model):
         return rows
 
     def _check_shape(self, shape: tuple[int | None, ...]) -> None:
-        if len(shape) != 2 or shape[1] != self.input_dim:
+        expected, received = self.input_dim, tuple(shape)
+        if len(received) != 2:
+            raise ValueError(f"{self.name} takes rows (N, {expected}); received shape {received}")
+        if received[1] != expected:
             raise ValueError(
-                f"{self.name} takes rows of {self.input_dim} columns, shape (N, {self.input_dim}); "
-                f"received shape {tuple(shape)}" + (f", {shape[1]} columns" if shape[1:2] else "")
+                f"{self.name} takes rows of {expected} columns; received {received[1]} columns"
             )
+
+
+def _targets(x: Any, y: Any, sample_weight: Any) -> Any:
+    """Return rows in place of missing targets: without any, Keras drops the sample weights."""
+    return x if y is None and sample_weight is not None else y

@@ -186,7 +186,7 @@ def _check_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
 
 def _exporter() -> Any:
     """Import the exporter, which stands above the engine and needs the `keras` extra."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # of use once TensorFlow is up
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # no GPU is an "error" to it
     try:
         with _silence():
             return importlib.import_module("rbig_keras")

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from rbig_keras import export_to_keras
 from sklearn.datasets import make_moons
 
+from rbig_keras import export_to_keras
 from rbig_numba import RBIG
 
 

@@ -5,20 +5,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from rbig_keras import FixedOrtho, Householder, export_to_keras
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
+from rbig_keras import FixedOrtho, Householder, export_to_keras
 from rbig_numba import RBIG
 
 CLASSES = {"affine": "Affine", "rotation": "Householder", "mixture": "MixtureCDFGaussianization"}
-
-
-class Fitted(BaseEstimator):
-    """A model of hand-made bijections."""
-
-    def __init__(self, *bijections):
-        self.flow_ = SimpleNamespace(bijections=bijections, n_features=1)
 
 
 @dataclass
@@ -29,6 +22,13 @@ class HandMade:
 
     def arrays(self):
         return {"shift": np.array([self.shift]), "scale": np.array([self.scale])}
+
+
+def fitted(bijection):
+    model = BaseEstimator()
+    model.fit = None
+    model.flow_ = SimpleNamespace(bijections=(bijection,), n_features=1)
+    return model
 
 
 def test_one_layer_per_bijection(small_model, small_flow):
@@ -76,12 +76,12 @@ def test_refuses_an_unknown_dtype(small_model, dtype):
 
 def test_names_an_unknown_kind():
     with pytest.raises(ValueError, match="kind 'spiral'"):
-        export_to_keras(Fitted(HandMade("spiral")))
+        export_to_keras(fitted(HandMade("spiral")))
 
 
 @pytest.mark.parametrize("arrays", [{"scale": 1e-40}, {"scale": 1e40}, {"shift": -1e39}])
 def test_names_an_array_that_float32_cannot_hold(arrays):
-    model = Fitted(HandMade("affine", **arrays))
+    model = fitted(HandMade("affine", **arrays))
     with pytest.raises(ValueError, match=rf"affine_0\.{next(iter(arrays))} .* float32"):
         export_to_keras(model, dtype="float32")
     assert export_to_keras(model, dtype="float64").dtype == "float64"

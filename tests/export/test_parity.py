@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from rbig_keras import export_to_keras, parity
 
+from rbig_keras import export_to_keras, parity
 from rbig_numba import RBIG
 
 # The float32 bounds on z and the round trip are what the conditioning of these fits leaves of 6e-8.

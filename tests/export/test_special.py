@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from rbig_keras import special
 
 DTYPES = ("float32", "float64")

@@ -43,4 +43,6 @@ class Affine(Bijector):
 
 def affine_arrays(shift: np.ndarray, scale: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
     """Return the weights of the `Affine` that equals (x - shift) / scale."""
-    return {"shift": shift, "shift_residual": shift - shift.astype(dtype), "scale": scale}
+    with np.errstate(over="ignore"):  # too large a shift is refused with its name where it is assigned
+        residual = shift - shift.astype(dtype)
+    return {"shift": shift, "shift_residual": residual, "scale": scale}

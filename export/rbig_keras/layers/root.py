@@ -12,6 +12,9 @@ from rbig_keras.special import Tensor
 Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps x to g(x) and log g'(x)."""
 
+# exp(80) is near the largest float32. Between components far apart g is flat, 1 / g' overflows, and
+# the gap of 0 times infinity would make x NaN.
+LOG_STEEPEST = 80.0
 # About 60 bisections halve a double's bracket into neighbouring numbers, and at most every second
 # step is one.
 MAX_STEPS = 120
@@ -26,7 +29,8 @@ def monotone_root(function: Increasing, target: Tensor, low: Tensor, high: Tenso
     x = ops.stop_gradient(_search(function, target, low, high))
     value, log_slope = function(x)
     gap = target - value
-    return x + (gap - ops.stop_gradient(gap)) * ops.stop_gradient(ops.exp(-log_slope))
+    derivative = ops.exp(ops.minimum(-log_slope, LOG_STEEPEST))
+    return x + (gap - ops.stop_gradient(gap)) * ops.stop_gradient(derivative)
 
 
 def _search(function: Increasing, target: Tensor, low: Tensor, high: Tensor) -> Tensor:
