@@ -1,6 +1,20 @@
 """Rotation-based iterative Gaussianization (RBIG) of large tables, without gradients."""
 
-from rbig_numba.estimator import RBIG
+from __future__ import annotations
 
-__all__ = ["RBIG"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rbig_numba.estimator import RBIG
+
+__all__ = ["RBIG", "__version__"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy: scikit-learn takes a second, which `rbig-numba --help` and a saved Keras flow don't need.
+    if name == "RBIG":
+        from rbig_numba.estimator import RBIG
+
+        return RBIG
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -18,7 +18,6 @@ from rbig_numba.flow import Flow, base_log_prob
 
 # A component needs rows to be estimated from; tiny tables get fewer components than asked for.
 ROWS_PER_COMPONENT = 5
-ROTATIONS = ("pca", "random")
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,11 @@ class Flow:
 
     bijections: tuple[Bijection, ...]
 
+    @property
+    def n_features(self) -> int:
+        """Columns D, as the standardisation that opens every flow stores them."""
+        return len(next(iter(self.bijections[0].arrays().values())))
+
     def forward(self, x: np.ndarray, n_jobs: int | None = 1) -> tuple[np.ndarray, np.ndarray]:
         """Map rows (N, D) to latent rows (N, D); also return log |det dz/dx| (N,)."""
         return self._walk("forward", self.bijections, x, n_jobs)

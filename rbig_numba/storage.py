@@ -1,0 +1,104 @@
+"""A fitted flow in one file: a zip of .npy arrays and a JSON header. No pickle.
+
+`numpy.load` opens it without this package. Entries are named NUMBER.KIND.ARRAY in the order of the
+bijections; "header" holds UTF-8 JSON as bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rbig_numba.bijections.affine import Affine
+from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.mixture import Mixture
+from rbig_numba.bijections.rotation import Rotation
+from rbig_numba.files import replacing
+from rbig_numba.flow import Flow
+
+FORMAT = 1
+KINDS: dict[str, type[Bijection]] = {kind.kind: kind for kind in (Affine, Mixture, Rotation)}
+
+
+def save_flow(path: str | os.PathLike[str], flow: Flow, metadata: dict[str, Any]) -> None:
+    """Write flow and metadata (JSON values) to a file that is either whole or not there."""
+    arrays = {
+        f"{i}.{bijection.kind}.{name}": array
+        for i, bijection in enumerate(flow.bijections)
+        for name, array in bijection.arrays().items()
+    }
+    header = {
+        "format": FORMAT,
+        "kinds": [bijection.kind for bijection in flow.bijections],
+        "metadata": metadata,
+    }
+    header["checksum"] = _checksum(header, arrays)
+    encoded = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    with replacing(path) as fresh, open(fresh, "wb") as file:
+        np.savez(file, header=encoded, **arrays)
+
+
+def load_flow(path: str | os.PathLike[str]) -> tuple[Flow, dict[str, Any]]:
+    """Read what `save_flow` wrote.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is cut, changed, not a model, or of a newer format; the message says which.
+    """
+    path = Path(path)
+    arrays = _read_arrays(path)
+    header = _read_header(path, arrays)
+    if header.get("checksum") != _checksum(header, arrays):
+        raise ValueError(f"{path}: the checksum doesn't match: the file was changed or damaged")
+    bijections = tuple(
+        KINDS[kind](**_arrays_of(f"{i}.{kind}.", arrays)) for i, kind in enumerate(header["kinds"])
+    )
+    return Flow(bijections), header["metadata"]
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with open(path, "rb") as file:  # missing or unreadable: its own OSError
+        if file.read(2) != b"PK":
+            raise ValueError(f"{path} is not a model file of rbig-numba")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f"{path}: the file is cut or damaged ({error})") from error
+
+
+def _read_header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+    try:
+        header = json.loads(arrays.pop("header").tobytes())
+        version = header["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a model file of rbig-numba") from error
+    if version != FORMAT:
+        raise ValueError(
+            f"{path} has format {version}, this rbig-numba reads format {FORMAT}: "
+            "use the version that wrote it, or a newer one"
+        )
+    return header
+
+
+def _arrays_of(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _checksum(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    content = {key: value for key, value in header.items() if key != "checksum"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

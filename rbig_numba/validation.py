@@ -1,0 +1,152 @@
+"""Checks at the door: what comes in is right, or the error says what is wrong and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+ROTATIONS = ("pca", "random")
+SHOWN = 5
+
+
+def check_parameters(estimator: Any) -> None:
+    """Raise TypeError or ValueError, naming parameter and value, unless all parameters are possible."""
+    _check_number(estimator, "n_blocks", Integral, 1)
+    _check_number(estimator, "n_components", Integral, 1)
+    _check_number(estimator, "n_iter_no_change", Integral, 1)
+    _check_number(estimator, "tol", Real, 0.0)
+    _check_number(estimator, "validation_fraction", Real, 0.0)
+    if estimator.validation_fraction >= 1.0:
+        raise ValueError(
+            f"validation_fraction={estimator.validation_fraction!r} must be below 1: the rest is fitted"
+        )
+    if estimator.rotation not in ROTATIONS:
+        raise ValueError(f"rotation={estimator.rotation!r} must be one of {', '.join(ROTATIONS)}")
+    check_n_jobs(estimator.n_jobs)
+
+
+def check_n_jobs(n_jobs: Any) -> None:
+    """Raise unless n_jobs is None or an integer other than 0."""
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool)):
+        raise TypeError(f"n_jobs={n_jobs!r} must be an integer or None")
+    if n_jobs == 0:
+        raise ValueError("n_jobs=0 is no number of threads: use -1 for one per core")
+
+
+def _check_number(estimator: Any, name: str, kind: type, low: float) -> None:
+    value = getattr(estimator, name)
+    noun = "an integer" if kind is Integral else "a number"
+    if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name}={value!r} must be {noun}")
+    if not value >= low or value == float("inf"):
+        raise ValueError(f"{name}={value!r} must be {noun} of at least {low} and finite")
+
+
+def check_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
+    """Return X as float32 or float64 rows (N, D); remember or compare the columns.
+
+    Raises
+    ------
+    ValueError
+        For text, complex, empty or ragged tables, other columns than those fitted, and NaN or
+        infinity (with the columns and the number of rows).
+    """
+    _check_columns_are_numbers(X)
+    rows = validate_data(
+        estimator,
+        X,
+        reset=fitting,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite=False,
+        ensure_min_samples=2 if fitting else 1,
+    )
+    names = getattr(estimator, "feature_names_in_", None)
+    _check_finite(rows, names)
+    if fitting:
+        _check_varies(rows, names)
+    return rows
+
+
+def check_latent(z: Any, n_features: int) -> np.ndarray:
+    """Return latent rows (N, D) as floats, finite and of the width of the fit."""
+    from sklearn.utils import check_array
+
+    z = check_array(z, dtype=[np.float64, np.float32])
+    if z.shape[1] != n_features:
+        raise ValueError(f"Z has {z.shape[1]} columns, but the model was fitted with {n_features}")
+    return z
+
+
+def check_weights(sample_weight: Any, rows: np.ndarray) -> np.ndarray:
+    """Return weights (N,) in float64; ValueError if negative, not finite or nowhere positive."""
+    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+    if weights.min() < 0:
+        where = int(weights.argmin())
+        raise ValueError(
+            f"sample_weight has {(weights < 0).sum()} negative values, the first lowest in row {where}"
+        )
+    if not weights.any():
+        raise ValueError("sample_weight is zero everywhere: no row is left")
+    return weights
+
+
+def _check_columns_are_numbers(X: Any) -> None:
+    """Name the columns of a DataFrame (pandas, Polars) that hold something else than numbers."""
+    dtypes = getattr(X, "dtypes", None)
+    columns = getattr(X, "columns", None)
+    if dtypes is None or columns is None or not hasattr(X, "shape"):
+        return
+    text = [
+        str(name)
+        for name, dtype in zip(columns, dtypes, strict=True)
+        if str(dtype).lower() in {"object", "str", "string", "category", "categorical", "utf8"}
+        and not _is_numeric(X[name])
+    ]
+    if text:
+        raise ValueError(f"columns that are not numbers: {_listed(text)}; drop or encode them")
+
+
+def _is_numeric(column: Any) -> bool:
+    try:
+        np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _check_finite(rows: np.ndarray, names: Sequence[str] | None) -> None:
+    if np.isfinite(rows.sum(dtype=np.float64)):  # one pass without a mask, when all is well
+        return
+    bad = ~np.isfinite(rows)
+    if not bad.any():
+        return
+    what = "NaN" if np.isnan(rows).any() else "infinity (inf)"
+    if what == "NaN" and np.isinf(rows).any():
+        what = "NaN and infinity (inf)"
+    columns = _column_names(np.flatnonzero(bad.any(axis=0)), names)
+    first = int(np.flatnonzero(bad.any(axis=1))[0])
+    raise ValueError(
+        f"Input X contains {what} in {int(bad.any(axis=1).sum())} rows (the first is row {first}), "
+        f"columns {_listed(columns)}; drop or impute them"
+    )
+
+
+def _check_varies(rows: np.ndarray, names: Sequence[str] | None) -> None:
+    constant = np.flatnonzero((rows == rows[0]).all(axis=0))
+    if len(constant):
+        raise ValueError(
+            f"constant columns have no density: {_listed(_column_names(constant, names))}; drop them"
+        )
+
+
+def _column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
+    return [str(i) if names is None else repr(str(names[i])) for i in indices]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
