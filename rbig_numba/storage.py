@@ -69,11 +69,12 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     with open(path, "rb") as file:  # missing or unreadable: its own OSError
         if file.read(2) != b"PK":
             raise ValueError(f"{path} is not a model file of rbig-numba")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{path}: the file is cut or damaged ({error})") from error
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+            raise ValueError(f"{path}: the file is cut or damaged ({error})") from error
 
 
 def _read_header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:

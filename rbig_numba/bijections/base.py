@@ -22,7 +22,7 @@ class Bijection(ABC):
     - `forward` and `inverse` take finite float64 rows (N, D), N >= 1, in any memory order and
       leave them as they are;
     - both return new rows (N, D), in Fortran order since kernels run down columns, and the
-      log-determinant (N,) of the map just applied, so that `inverse` returns minus that of `forward`;
+      log-determinant (N,) of the map just applied: `inverse` returns minus that of `forward`;
     - a row's result does not depend on the rows beside it, not in one bit;
     - both are finite for rows to 1,000 standard deviations and beyond, and inverse to each other;
     - both may be called from several threads at once.
@@ -45,5 +45,5 @@ class Bijection(ABC):
 
 
 def as_columns(x: np.ndarray) -> np.ndarray:
-    """Return rows (N, D) as C-ordered float64 columns (D, N), without a copy where they already are."""
+    """Return rows (N, D) as C-ordered float64 columns (D, N), copied only where needed."""
     return np.ascontiguousarray(np.asarray(x, dtype=np.float64).T)

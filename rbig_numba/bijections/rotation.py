@@ -48,13 +48,13 @@ def pca_rotation(
 ) -> Rotation:
     """Return the rotation onto principal axes, largest variance first.
 
-    Laparra, Camps-Valls and Malo (2011), section II. Once columns are N(0, 1) and uncorrelated every
-    axis is a principal one: where neighbouring variances differ by less than their sampling error
-    the data don't determine the axes, and these are drawn at random. Without that, two columns of
-    equal variance are turned by exactly 45 degrees in every block, so that only two pairs of axes are
-    ever seen: two moons stay at -1.75 nats after 8 blocks instead of -1.5.
+    Laparra, Camps-Valls and Malo (2011), section II. Once columns are N(0, 1) and uncorrelated
+    every axis is a principal one: where neighbouring variances differ by less than their sampling
+    error the data don't determine the axes, and these are drawn at random. Without that, two
+    columns of equal variance are turned by 45 degrees in every block, so that only two pairs of
+    axes are ever seen: two moons stay at -1.70 nats after 8 blocks instead of -1.44.
 
-    Each axis points to where its largest coordinate is positive, so that equal data give equal latents.
+    Each axis points to where its largest coordinate is positive: equal data give equal latents.
     """
     variances, axes = np.linalg.eigh(covariance)
     variances, axes = variances[::-1], axes[:, ::-1].copy()

@@ -1,7 +1,7 @@
 """Polynomials behind the normal distribution, shared by the kernels and by the Keras layers.
 
 Both are Chebyshev interpolants at 80 nodes, computed with 50 digits and rounded once, in powers of
-a variable t in [-1, 1] (lowest power first). `tests/kernels/test_coefficients.py` derives them again.
+a variable t in [-1, 1], lowest power first; `tests/kernels/test_coefficients.py` derives them.
 
 Mills ratio, u >= 0, t = (u - 4) / (u + 4):
     M(u) = (1 - Phi(u)) / phi(u) = P(t) / (u + 4), relative error 2e-16 for every u.

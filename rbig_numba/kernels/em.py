@@ -1,7 +1,7 @@
 """Expectation-maximisation of one column's mixture on a histogram: cost bins x K, whatever N.
 
 A bin of weight p_b, mean x_b and variance v_b stands for its rows, which share responsibilities:
-component k scores it by the mean of log N(x; m_k, s_k) over the bin. That makes each step exact EM on
+component k scores it by the mean of log N(x; m_k, s_k) over the bin. Each step is exact EM on
     sum_b p_b log sum_k w_k exp(log N(x_b; m_k, s_k) - v_b / (2 s_k^2)),
 a lower bound (Jensen) of the log-likelihood of the rows, equal to it as bins shrink.
 """
@@ -13,7 +13,7 @@ import math
 import numpy as np
 
 from rbig_numba.kernels.jit import kernel
-from rbig_numba.kernels.normal import LOG_SQRT_2PI, exp_negative
+from rbig_numba.kernels.normal import LOG_SQRT_2PI, exp_negative, log_positive
 
 # A component without rows keeps this weight: its logarithm stays finite, its mass is nothing.
 MIN_WEIGHT = 1e-15
@@ -36,10 +36,12 @@ def expectation(bins, weights, means, scales, responsibilities, largest, total):
         for b in range(p.size):
             responsibilities[k, b] = exp_negative(responsibilities[k, b] - largest[b])
             total[b] += responsibilities[k, b]
+    for b in range(p.size):
+        largest[b] += log_positive(total[b])
+        total[b] = p[b] / total[b]
     log_likelihood = 0.0
     for b in range(p.size):
-        log_likelihood += p[b] * (largest[b] + math.log(total[b]))
-        total[b] = p[b] / total[b]
+        log_likelihood += p[b] * largest[b]
     for k in range(means.size):
         for b in range(p.size):
             responsibilities[k, b] *= total[b]

@@ -20,6 +20,7 @@ from rbig_numba.kernels.normal import (
     mills,
     quantile_direct,
     quantile_of_log,
+    quantile_variable,
 )
 
 # Below this a direct sum may have lost components to exp's cut at exp(-708) = 3e-308.
@@ -89,11 +90,15 @@ def forward_run(x, log_weights, means, log_scales, work, z, log_slope):
     pdf, lower, upper = work[0], work[1], work[2]
     sums1(x, log_weights, means, log_scales, pdf, lower, upper)
     smallest = 1.0
+    # Two loops: in one, LLVM gives up on vectorising logarithm and quantile together.
     for i in range(x.size):
         smaller = min(lower[i], upper[i])
         smallest = min(smallest, smaller, pdf[i])
-        value = quantile_direct(log_positive(max(smaller, DIRECT_MIN)))
-        log_slope[i] = log_positive(max(pdf[i], DIRECT_MIN)) + 0.5 * value * value + LOG_SQRT_2PI
+        z[i] = quantile_variable(log_positive(max(smaller, DIRECT_MIN)))
+        log_slope[i] = log_positive(max(pdf[i], DIRECT_MIN)) + LOG_SQRT_2PI
+    for i in range(x.size):
+        value = quantile_direct(z[i])
+        log_slope[i] += 0.5 * value * value
         z[i] = value if lower[i] < upper[i] else -value
     if smallest <= DIRECT_MIN:
         for i in range(x.size):
@@ -107,17 +112,15 @@ def forward(columns, log_weights, means, log_scales, z, log_det):
     work, log_slope = np.empty((3, RUN)), np.empty(RUN)
     for j in range(columns.shape[0]):
         for start in range(0, columns.shape[1], RUN):
-            x = columns[j, start : start + RUN]
-            forward_run(
-                x, log_weights[j], means[j], log_scales[j], work, z[j, start : start + RUN], log_slope
-            )
+            x, out = columns[j, start : start + RUN], z[j, start : start + RUN]
+            forward_run(x, log_weights[j], means[j], log_scales[j], work, out, log_slope)
             for i in range(x.size):
                 log_det[start + i] += log_slope[i]
 
 
 @kernel
 def bracket(z, means, scales, low, high):
-    """Fill exact bounds of x: F is a mean of Phi((x - m_k) / s_k), each of them Phi(z) at x = m_k + s_k z."""
+    """Fill exact bounds of x: F averages Phi((x - m_k) / s_k), which are Phi(z) at m_k + s_k z."""
     for i in range(z.size):
         low[i], high[i] = np.inf, -np.inf
     for k in range(means.size):
@@ -132,9 +135,9 @@ def inverse_run(z, log_weights, means, log_scales, work, x, log_slope):
     """Fill x with F(x) = Phi(z) and log dz/dx there; work is (6, RUN).
 
     Newton's method on z(x) - z, which is nearly linear, with a step of bisection whenever Newton
-    leaves the bracket or fails to halve the last step. A row has arrived where z(x) equals z to the
-    rounding of z(x) itself, or where x moves by no more than 4 ulp. Only rows still on their way are
-    evaluated again: a few in deep valleys of f take 50 steps, the median row takes 6.
+    leaves the bracket or fails to halve the last step. A row has arrived where z(x) equals z to
+    the rounding of z(x) itself, or where x moves by no more than 4 ulp. Only rows still on their
+    way are evaluated again: a few in deep valleys of f take 50 steps.
     """
     low, high, step = np.empty(z.size), np.empty(z.size), np.empty(z.size)
     at, reached, slope = work[3], work[4], work[5]
@@ -179,9 +182,7 @@ def inverse(columns, log_weights, means, log_scales, x, log_det):
     work, log_slope = np.empty((6, RUN)), np.empty(RUN)
     for j in range(columns.shape[0]):
         for start in range(0, columns.shape[1], RUN):
-            z = columns[j, start : start + RUN]
-            inverse_run(
-                z, log_weights[j], means[j], log_scales[j], work, x[j, start : start + RUN], log_slope
-            )
+            z, out = columns[j, start : start + RUN], x[j, start : start + RUN]
+            inverse_run(z, log_weights[j], means[j], log_scales[j], work, out, log_slope)
             for i in range(z.size):
                 log_det[start + i] -= log_slope[i]

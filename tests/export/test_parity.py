@@ -20,7 +20,9 @@ def assert_within_bounds(report, dtype):
         assert getattr(report, name) <= bound, f"\n{report}"
 
 
-@pytest.mark.parametrize(("dtype", "trainable"), [("float64", True), ("float32", True), ("float32", False)])
+@pytest.mark.parametrize(
+    ("dtype", "trainable"), [("float64", True), ("float32", True), ("float32", False)]
+)
 def test_two_moons(model, moons, dtype, trainable):
     flow = export_to_keras(model, dtype=dtype, trainable_rotation=trainable)
     assert_within_bounds(parity(model, flow, moons), dtype)
@@ -28,7 +30,7 @@ def test_two_moons(model, moons, dtype, trainable):
 
 @each_dtype
 def test_columns_of_any_scale_and_place(dtype, rng):
-    """Scales of 1e-8 and 1e8, and a column of float32 numbers whose mean is a million deviations."""
+    """Scales of 1e-8 and 1e8, and a column a million standard deviations from 0."""
     e = rng.normal(size=(500, 4))
     X = np.c_[
         300 + 10 * e[:, 0],

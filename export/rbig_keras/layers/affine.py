@@ -43,6 +43,7 @@ class Affine(Bijector):
 
 def affine_arrays(shift: np.ndarray, scale: np.ndarray, dtype: str) -> dict[str, np.ndarray]:
     """Return the weights of the `Affine` that equals (x - shift) / scale."""
-    with np.errstate(over="ignore"):  # too large a shift is refused with its name where it is assigned
+    # Too large a shift is refused, with its name, where it is assigned.
+    with np.errstate(over="ignore"):
         residual = shift - shift.astype(dtype)
     return {"shift": shift, "shift_residual": residual, "scale": scale}
