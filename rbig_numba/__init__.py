@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy: scikit-learn takes a second, which `rbig-numba --help` and a saved Keras flow don't need.
+    # Lazy: `rbig-numba --help` and a saved Keras flow need not wait for scikit-learn.
     if name == "RBIG":
         from rbig_numba.estimator import RBIG
 

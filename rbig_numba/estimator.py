@@ -9,8 +9,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, DensityMixin
-from sklearn.base import TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    DensityMixin,
+    TransformerMixin,
+)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,7 +22,6 @@ from rbig_numba import validation
 
 if TYPE_CHECKING:
     from rbig_numba.fitting import Rows
-    from rbig_numba.flow import Flow
 
 
 class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
@@ -55,8 +58,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     flow_ : Flow
         The fitted bijections.
     history_ : list of dict
-        For each block tried: "block" (from 1), "kind", "train" and "held_out" (mean log-density in
-        nats, the latter None without held-out rows), "gain" (nats over the block before), "seconds", "kept".
+        For each block tried: "block" (from 1), "kind", "train" and "held_out" (mean log-density
+        in nats, the latter None without held-out rows), "gain" (nats over the block before),
+        "seconds", "kept".
     n_features_in_ : int
         Columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -122,6 +126,15 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         ValueError, TypeError
             For impossible parameters or tables, before any work; see `rbig_numba.validation`.
         """
+        before = vars(self).copy()
+        try:
+            return self._fit(X, sample_weight)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X: Any, sample_weight: Any) -> RBIG:
         validation.check_parameters(self)
         random_state = check_random_state(self.random_state)
         rows = validation.check_rows(self, X, fitting=True)
@@ -140,7 +153,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
             self.tol,
             self.n_jobs,
         )
-        with _progress(self.n_blocks, self.verbose) as report:
+        with _progress(self.n_blocks, verbose=self.verbose) as report:
             self.flow_, self.history_ = fit_flow(train, held_out, plan, random_state, report)
         return self
 
@@ -157,7 +170,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Return log p(x) (N,) of rows (N, D), in nats per row, float64."""
-        return self.flow_.log_prob(self._checked(X), self.n_jobs)
+        rows = self._checked(X)
+        return self.flow_.log_prob(rows, self.n_jobs)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
@@ -251,7 +265,7 @@ def _plain(value: Any) -> Any:
 
 
 def _progress(
-    n_blocks: int, verbose: bool
+    n_blocks: int, *, verbose: bool
 ) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
     if not verbose:
         return nullcontext(lambda record: None)

@@ -41,7 +41,7 @@ def save_flow(path: str | os.PathLike[str], flow: Flow, metadata: dict[str, Any]
     header["checksum"] = _checksum(header, arrays)
     encoded = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
     with replacing(path) as fresh, open(fresh, "wb") as file:
-        np.savez(file, header=encoded, **arrays)
+        np.savez(file, header=encoded, **arrays)  # type: ignore[arg-type]
 
 
 def load_flow(path: str | os.PathLike[str]) -> tuple[Flow, dict[str, Any]]:

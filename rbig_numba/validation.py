@@ -14,7 +14,7 @@ SHOWN = 5
 
 
 def check_parameters(estimator: Any) -> None:
-    """Raise TypeError or ValueError, naming parameter and value, unless all parameters are possible."""
+    """Raise TypeError or ValueError, naming parameter and value, unless all are possible."""
     _check_number(estimator, "n_blocks", Integral, 1)
     _check_number(estimator, "n_components", Integral, 1)
     _check_number(estimator, "n_iter_no_change", Integral, 1)
@@ -22,7 +22,8 @@ def check_parameters(estimator: Any) -> None:
     _check_number(estimator, "validation_fraction", Real, 0.0)
     if estimator.validation_fraction >= 1.0:
         raise ValueError(
-            f"validation_fraction={estimator.validation_fraction!r} must be below 1: the rest is fitted"
+            f"validation_fraction={estimator.validation_fraction!r} must be below 1: "
+            "the rest is fitted"
         )
     if estimator.rotation not in ROTATIONS:
         raise ValueError(f"rotation={estimator.rotation!r} must be one of {', '.join(ROTATIONS)}")
@@ -37,7 +38,7 @@ def check_n_jobs(n_jobs: Any) -> None:
         raise ValueError("n_jobs=0 is no number of threads: use -1 for one per core")
 
 
-def _check_number(estimator: Any, name: str, kind: type, low: float) -> None:
+def _check_number(estimator: Any, name: str, kind: Any, low: float) -> None:
     value = getattr(estimator, name)
     noun = "an integer" if kind is Integral else "a number"
     if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
@@ -87,10 +88,8 @@ def check_weights(sample_weight: Any, rows: np.ndarray) -> np.ndarray:
     if weights.min() < 0:
         where = int(weights.argmin())
         raise ValueError(
-            f"sample_weight has {(weights < 0).sum()} negative values, the first lowest in row {where}"
+            f"sample_weight has {(weights < 0).sum()} negative values, the lowest in row {where}"
         )
-    if not weights.any():
-        raise ValueError("sample_weight is zero everywhere: no row is left")
     return weights
 
 
@@ -139,7 +138,8 @@ def _check_varies(rows: np.ndarray, names: Sequence[str] | None) -> None:
     constant = np.flatnonzero((rows == rows[0]).all(axis=0))
     if len(constant):
         raise ValueError(
-            f"constant columns have no density: {_listed(_column_names(constant, names))}; drop them"
+            "constant columns have no density: "
+            f"{_listed(_column_names(constant, names))}; drop them"
         )
 
 

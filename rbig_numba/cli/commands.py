@@ -69,7 +69,7 @@ def fit(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Fit a model to TABLE. Options left out have the defaults of the class RBIG."""
-    given = {
+    given: dict[str, Any] = {
         "n_blocks": n_blocks,
         "n_components": n_components,
         "rotation": rotation,

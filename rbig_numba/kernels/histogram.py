@@ -6,7 +6,6 @@ import numpy as np
 
 from rbig_numba.kernels.jit import kernel
 
-
 # Rows at a time, whose bins are kept between the search and the sums.
 RUN = 512
 

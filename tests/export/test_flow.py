@@ -73,7 +73,7 @@ def test_a_graph_sees_trained_weights(small_flow, moons, monkeypatch):
     monkeypatch.setattr(blocks, "BLOCK", 64)
     monkeypatch.setattr(blocks, "GRAPH_BLOCKS", 1)
     before = numpy(small_flow.log_prob(moons[:100]))
-    small_flow.bijector_layers[1].means.assign_add(np.ones((2, 4)))
+    small_flow.bijector_layers[1].means.assign_add(np.ones((2, 5)))  # 4 and the background
     assert np.abs(numpy(small_flow.log_prob(moons[:100])) - before).max() > 0.1
 
 

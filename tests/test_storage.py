@@ -1,0 +1,100 @@
+"""One file: the same model back, the old one kept on a crash, a word for every bad file."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from rbig_numba import RBIG
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    X = np.random.default_rng(0).gamma(2.0, size=(200, 2))
+    return RBIG(n_blocks=2, n_components=3, random_state=0).fit(X), X
+
+
+@pytest.fixture
+def path(fitted, tmp_path):
+    fitted[0].save(tmp_path / "m.rbig")
+    return tmp_path / "m.rbig"
+
+
+def rewrite(path, change):
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    change(arrays)
+    with open(path, "wb") as file:
+        np.savez(file, **arrays)
+
+
+def test_round_trip(fitted, path):
+    model, X = fitted
+    again = RBIG.load(path)
+    np.testing.assert_array_equal(again.score_samples(X), model.score_samples(X))
+    assert again.get_params() == model.get_params()
+    assert again.history_ == model.history_
+
+
+def test_same_bytes_each_time(fitted, path, tmp_path):
+    fitted[0].save(tmp_path / "again.rbig")
+    assert (tmp_path / "again.rbig").read_bytes() == path.read_bytes()
+
+
+def test_a_crash_leaves_the_old_file(fitted, path, monkeypatch):
+    old = path.read_bytes()
+
+    def crash(*args):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", crash)
+    with pytest.raises(OSError, match="no space"):
+        fitted[0].save(path)
+    assert path.read_bytes() == old
+    assert os.listdir(path.parent) == ["m.rbig"]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_cut(path, share):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match="cut or damaged"):
+        RBIG.load(path)
+
+
+def test_foreign(path, tmp_path):
+    path.write_bytes(b"a text")
+    with pytest.raises(ValueError, match="not a model file"):
+        RBIG.load(path)
+    np.savez(tmp_path / "other.npz", a=np.ones(3))
+    with pytest.raises(ValueError, match="not a model file"):
+        RBIG.load(tmp_path / "other.npz")
+    with pytest.raises(FileNotFoundError):
+        RBIG.load(tmp_path / "none.rbig")
+
+
+def test_changed(path):
+    def nudge(arrays):
+        arrays["0.affine.shift"] = arrays["0.affine.shift"] + 1e-9
+
+    rewrite(path, nudge)
+    with pytest.raises(ValueError, match="checksum"):
+        RBIG.load(path)
+
+
+def test_newer(path):
+    def age(arrays):
+        header = json.loads(arrays["header"].tobytes())
+        header["format"] = 99
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+
+    rewrite(path, age)
+    with pytest.raises(ValueError, match="format 99"):
+        RBIG.load(path)
+
+
+def test_never_unpickles(path):
+    rewrite(path, lambda arrays: arrays.update({"0.affine.shift": np.array([{}], dtype=object)}))
+    with pytest.raises(ValueError, match="damaged"):
+        RBIG.load(path)
