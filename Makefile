@@ -21,8 +21,9 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 bench: $(READY)
-	@mkdir -p out
 	@$(BIN)/python -m benchmarks.fit --json out/fit.json
+	@$(BIN)/python -m benchmarks.startup --json out/startup.json
+	@$(BIN)/python -m benchmarks.readme out/fit.json out/startup.json
 
 clean:
 	@rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -26,7 +26,7 @@ Builder = Callable[..., tuple[Bijector, Arrays]]
 
 
 def export_to_keras(
-    model: Any, *, dtype: str = "float32", trainable_rotation: bool = True
+    model: Any, dtype: str = "float32", *, trainable_rotation: bool = True
 ) -> GaussianizationFlow:
     """Turn a fitted model into a Keras flow, one layer per bijection.
 

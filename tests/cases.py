@@ -1,0 +1,80 @@
+"""Bijections of every kind, by name: the contract tests run over all of them."""
+
+import numpy as np
+
+from rbig_numba.bijections.affine import Affine
+from rbig_numba.bijections.mixture import Mixture
+from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
+
+N_FEATURES = 3
+
+
+def mixture_of(weights, means, scales):
+    weights = np.array(weights, dtype=float)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return Mixture(np.log(weights), np.array(means, dtype=float), np.log(scales))
+
+
+def affine():
+    return Affine(np.array([0.5, -3.0, 100.0]), np.array([1.0, 0.2, 30.0]))
+
+
+def affine_extreme_scales():
+    return Affine(np.array([1e-8, 0.0, -1e8]), np.array([1e-8, 1.0, 1e8]))
+
+
+def pca():
+    a = np.random.default_rng(0).standard_normal((N_FEATURES, N_FEATURES))
+    return pca_rotation(a @ a.T, 1000.0, np.random.RandomState(0))
+
+
+def uniform_rotation():
+    return random_rotation(N_FEATURES, np.random.RandomState(1))
+
+
+def reflection():
+    matrix = random_rotation(N_FEATURES, np.random.RandomState(2)).matrix.copy()
+    matrix[:, 0] *= -np.linalg.det(matrix)
+    return Rotation(matrix)
+
+
+def mixture_single():
+    ones = np.ones((N_FEATURES, 1))
+    return mixture_of(ones, [[0.0], [2.0], [-1.0]], [[1.0], [0.3], [5.0]])
+
+
+def mixture_with_background():
+    rng = np.random.default_rng(3)
+    weights = np.append(rng.uniform(0.5, 2.0, (N_FEATURES, 7)), np.full((N_FEATURES, 1), 1e-3), 1)
+    means = np.append(rng.normal(size=(N_FEATURES, 7)), np.zeros((N_FEATURES, 1)), 1)
+    scales = np.append(rng.uniform(0.1, 0.8, (N_FEATURES, 7)), np.full((N_FEATURES, 1), 2.0), 1)
+    return mixture_of(weights, means, scales)
+
+
+def mixture_far_modes():
+    weights = [[1.0, 1.0, 1e-5]] * N_FEATURES
+    return mixture_of(weights, [[-1.0, 1.0, 0.0]] * N_FEATURES, [[0.01, 0.02, 2.0]] * N_FEATURES)
+
+
+def one_column():
+    return mixture_of([[0.3, 0.6, 0.1]], [[-1.0, 0.5, 0.0]], [[0.2, 0.4, 2.0]])
+
+
+CASES = {
+    "affine": affine,
+    "affine, scales 1e-8 and 1e8": affine_extreme_scales,
+    "pca rotation": pca,
+    "random rotation": uniform_rotation,
+    "rotation with determinant -1": reflection,
+    "mixture, K = 1": mixture_single,
+    "mixture, K = 8 with background": mixture_with_background,
+    "mixture, narrow modes far apart": mixture_far_modes,
+    "mixture, one column": one_column,
+}
+
+
+def rows_of(bijection, n_rows, *, sd=1.0, seed=0):
+    """Return rows at about sd standard deviations of what the bijection takes as normal."""
+    width = len(next(iter(bijection.arrays().values())))
+    rows = sd * np.random.default_rng(seed).standard_normal((n_rows, width))
+    return bijection.inverse(rows)[0] if isinstance(bijection, Affine) else rows

@@ -1,0 +1,98 @@
+"""Slow twins of the kernels, written from the formulas: mpmath for numbers, plain NumPy for sums."""
+
+import mpmath
+import numpy as np
+
+DIGITS = 50
+
+
+def mills_ratio(u):
+    """Return (1 - Phi(u)) / phi(u); from its continued fraction where erfc would underflow."""
+    u = mpmath.mpf(u)
+    if u < 50:
+        return mpmath.ncdf(-u) / mpmath.npdf(u)
+    value = u
+    for k in range(60, 0, -1):
+        value = u + k / value
+    return 1 / value
+
+
+def log_cdf(u):
+    with mpmath.workdps(DIGITS):
+        u = mpmath.mpf(float(u))
+        # Above zero ncdf rounds to 1 in 50 digits; its complement keeps them all.
+        return mpmath.log1p(-mpmath.ncdf(-u)) if u > 0 else mpmath.log(mpmath.ncdf(u))
+
+
+def quantile_of_log(log_p):
+    """Return Phi^-1(exp(log_p)) for log_p <= log(1/2), by Newton's method in log space."""
+    log_p = mpmath.mpf(log_p)
+    if log_p > -1:
+        z = mpmath.sqrt(2) * mpmath.erfinv(2 * mpmath.exp(log_p) - 1)
+    else:
+        z = -mpmath.sqrt(-2 * log_p)
+    for _ in range(60):
+        lower = mpmath.ncdf(z)
+        step = (mpmath.log(lower) - log_p) * lower / mpmath.npdf(z)
+        z -= step
+        if abs(step) <= abs(z) * mpmath.mpf(10) ** (4 - mpmath.mp.dps):
+            break
+    return z
+
+
+def mixture_forward(x, log_weights, means, log_scales):
+    """Return z and log dz/dx of one number under one column's mixture, as 50-digit numbers."""
+    with mpmath.workdps(DIGITS):
+        x = mpmath.mpf(float(x))
+        density, lower, upper = mpmath.mpf(0), mpmath.mpf(0), mpmath.mpf(0)
+        for log_weight, mean, log_scale in zip(log_weights, means, log_scales, strict=True):
+            weight = mpmath.exp(mpmath.mpf(float(log_weight)))
+            scale = mpmath.exp(mpmath.mpf(float(log_scale)))
+            u = (x - mpmath.mpf(float(mean))) / scale
+            density += weight * mpmath.npdf(u) / scale
+            lower += weight * mpmath.ncdf(u)
+            upper += weight * mpmath.ncdf(-u)
+        z = quantile_of_log(mpmath.log(min(lower, upper) / (lower + upper)))
+        z = z if lower < upper else -z
+        log_slope = mpmath.log(density) + z * z / 2 + mpmath.log(2 * mpmath.pi) / 2
+        return z, log_slope
+
+
+def expectation(bins, weights, means, scales):
+    """Return responsibilities (K, B) times each bin's weight, and the bound in nats."""
+    p, x, v = bins
+    u = (x - means[:, None]) / scales[:, None]
+    terms = np.log(weights / scales)[:, None] - 0.5 * np.log(2 * np.pi)
+    terms = terms - 0.5 * (u**2 + v / scales[:, None] ** 2)
+    log_total = np.logaddexp.reduce(terms, axis=0)
+    return p * np.exp(terms - log_total), p @ log_total
+
+
+def maximisation(bins, responsibilities):
+    """Return weights, means and scales (K,) of the most likely mixture."""
+    _, x, v = bins
+    mass = responsibilities.sum(axis=1)
+    means = responsibilities @ x / mass
+    squares = (x - means[:, None]) ** 2 + v
+    return mass / mass.sum(), means, np.sqrt((responsibilities * squares).sum(axis=1) / mass)
+
+
+def weighted_moments(rows, weights):
+    """Return mean (D,) and covariance (D, D), two passes in extended precision."""
+    rows, weights = rows.astype(np.longdouble), weights.astype(np.longdouble)
+    mean = weights @ rows / weights.sum()
+    centred = rows - mean
+    return mean, (centred * weights[:, None]).T @ centred / weights.sum()
+
+
+def histogram(column, weights, edges):
+    """Return weight, mean and variance (3, B) of the rows between edges; NaN for an empty bin."""
+    out = np.full((3, len(edges) + 1), np.nan)
+    out[0] = 0.0
+    bounds = np.concatenate([[-np.inf], edges, [np.inf]])
+    for b in range(len(edges) + 1):
+        inside = (column >= bounds[b]) & (column < bounds[b + 1])
+        if weights[inside].sum() > 0:
+            mean, covariance = weighted_moments(column[inside, None], weights[inside])
+            out[:, b] = weights[inside].sum(), mean[0], covariance[0, 0]
+    return out
