@@ -74,7 +74,7 @@ def latent_histograms(model: RBIG, X: Any, axes: Iterable[Axes]) -> None:
     normal = np.exp(-0.5 * grid**2) / np.sqrt(2.0 * np.pi)
     for j, (ax, column) in enumerate(zip(axes, columns, strict=False)):
         inside = np.clip(column, LATENT_EDGES[0], LATENT_EDGES[-1])
-        ax.hist(inside, LATENT_EDGES, density=True, color=BLUE, alpha=0.6)
+        ax.hist(inside, LATENT_EDGES.tolist(), density=True, color=BLUE, alpha=0.6)
         ax.plot(grid, normal, color=ORANGE, linewidth=1.5)
         ax.set_yscale("log")
         ax.set_ylim(1e-6, 1.0)

@@ -80,7 +80,11 @@ def histograms(
     def sums_of(blocks: list[slice]) -> np.ndarray:
         sums = np.zeros((len(edges), N_BINS, 3))
         for block in blocks:
-            histogram.accumulate(as_columns(rows[block]), weights[block], edges, centres, sums)
+            columns = as_columns(rows[block])
+            bins = np.empty(columns.shape, dtype=np.int64)
+            for j in range(len(columns)):
+                histogram.find_bins(columns[j], edges[j], bins[j])
+            histogram.accumulate(columns, weights[block], bins, centres, sums)
         return sums
 
     blocks = row_blocks(len(rows))

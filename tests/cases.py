@@ -20,7 +20,7 @@ def affine():
 
 
 def affine_extreme_scales():
-    return Affine(np.array([1e-8, 0.0, -1e8]), np.array([1e-8, 1.0, 1e8]))
+    return Affine(np.array([1e-8, 0.0, -1e8]), np.array([1e-8, 3.0, 1e8]))
 
 
 def pca():

@@ -1,4 +1,4 @@
-"""Slow twins of the kernels, written from the formulas: mpmath for numbers, plain NumPy for sums."""
+"""Slow twins of the kernels, from the formulas: mpmath for numbers, NumPy for sums."""
 
 import mpmath
 import numpy as np

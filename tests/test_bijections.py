@@ -52,8 +52,12 @@ def test_round_trip(bijection, sd):
     back, log_det_back = bijection.inverse(y)
     assert np.isfinite(y).all()
     assert np.isfinite(log_det).all()
-    assert np.abs((back - rows) / widths_of(rows)).max() < 1e-10
-    np.testing.assert_allclose(log_det_back, -log_det, rtol=1e-9, atol=1e-9)
+    # In a valley of the density an ulp of y is worth many of x: there y must come back instead.
+    again, log_det_again = bijection.forward(back)
+    error = np.abs(back - rows) / widths_of(rows)
+    assert error.max() < 1e-8
+    assert ((error < 1e-10) | (np.abs(again - y) <= 32 * 2.0**-52 * np.maximum(1, np.abs(y)))).all()
+    np.testing.assert_allclose(log_det_back, -log_det_again, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("sd", [1.0, 10.0])
@@ -70,7 +74,8 @@ def test_round_trip_from_the_latent_side(bijection, sd):
 
 @pytest.mark.parametrize("sd", [1.0, 10.0])
 def test_log_det_is_that_of_the_numerical_jacobian(bijection, sd):
-    rows = rows_of(bijection, 40, sd=sd)
+    z = sd * np.random.default_rng(2).standard_normal((40, rows_of(bijection, 1).shape[1]))
+    rows = bijection.inverse(z)[0]  # in valleys of the density y does not resolve such steps
     _, log_det = bijection.forward(rows)
     jacobians = np.empty((len(rows), rows.shape[1], rows.shape[1]))
     for j, width in enumerate(widths_of(rows) / sd):

@@ -75,7 +75,7 @@ def test_impossible_weights(rng):
     X = rng.normal(size=(20, 2))
     weights = np.ones(20)
     weights[4] = -1.0
-    with pytest.raises(ValueError, match="negative.*row 4"):
+    with pytest.raises(ValueError, match=r"negative.*row 4"):
         RBIG().fit(X, sample_weight=weights)
     with pytest.raises(ValueError, match="non-zero"):
         RBIG().fit(X, sample_weight=np.zeros(20))

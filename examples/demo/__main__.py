@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-# Before Keras is imported: TensorFlow reads them once, and logs its start-up otherwise.
+# Before Keras is imported, which reads them once. TensorFlow logs its start-up otherwise, and that
+# line about oneDNN comes at any log level.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np
 from rich.console import Console

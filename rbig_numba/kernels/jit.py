@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import struct
 from collections.abc import Callable
@@ -49,7 +50,9 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
     if not numba.config.DISABLE_JIT:
-        compiled._cache = _PackageCache(function)
+        # No folder can be written to: Numba raises, and every process compiles for itself.
+        with contextlib.suppress(RuntimeError):
+            compiled._cache = _PackageCache(function)
     return compiled
 
 

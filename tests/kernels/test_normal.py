@@ -50,12 +50,12 @@ def test_mills():
 def test_log_cdf_in_both_tails(sign):
     u = sign * np.concatenate([RANDOM.uniform(0, 37, 400), np.logspace(-18, 0, 50)])
     # Above zero log Phi = -Phi(-u), whose relative error is that of u^2 / 2 in absolute terms.
-    bound = 8.0 if sign < 0 else 800.0
+    bound = 3.5 if sign < 0 else 700.0
     assert largest_error(normal.log_cdf, oracles.log_cdf, u) < bound
 
 
 def test_log_cdf_far_below():
-    assert largest_error(normal.log_cdf, oracles.log_cdf, -np.logspace(1.5, 6, 100)) < 2.0
+    assert largest_error(normal.log_cdf, oracles.log_cdf, -np.logspace(1.5, 6, 100)) < 1.2
 
 
 def test_log_cdf_far_above_is_zero():
@@ -68,7 +68,7 @@ def quantile_argument(z):
 
 @pytest.mark.parametrize(
     ("low", "high", "bound"),
-    [(1e-3, 2.0, 1e9), (2.0, 37.0, 10.0), (37.0, 39.0, 10.0), (39.0, 1e6, 4.0)],
+    [(0.5, 2.0, 36.0), (2.0, 37.0, 5.0), (37.0, 39.0, 4.0), (39.0, 1e6, 1.0)],
     ids=["centre", "tail", "seam", "far"],
 )
 def test_quantile_of_log(low, high, bound):
@@ -76,11 +76,14 @@ def test_quantile_of_log(low, high, bound):
     assert largest_error(normal.quantile_of_log, oracles.quantile_of_log, log_p) < bound
 
 
+# Terms of the polynomial reach 12 and cancel to 0: 16 times 2^-52 measured.
 def test_quantile_of_log_near_zero_is_right_to_an_absolute_error():
-    for p in [0.5, np.nextafter(0.5, 0), 0.4999999, 0.49, 0.4]:
+    for p in [0.5, 0.4999999, 0.49, 0.4, 0.31]:
         with mpmath.workdps(oracles.DIGITS):
             expected = oracles.quantile_of_log(mpmath.mpf(float(np.log(p))))
-        assert normal.quantile_of_log(float(np.log(p))) == pytest.approx(float(expected), abs=1e-15)
+        assert normal.quantile_of_log(float(np.log(p))) == pytest.approx(
+            float(expected), abs=24 * EPSILON
+        )
 
 
 @pytest.mark.parametrize("z", [-1e-8, -0.5, -8.0, -37.0, -38.6, -38.8, -1e3, -1e6])
