@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.demo import pictures
-from examples.demo.compare import COMPILE_ROWS, Comparison, compare, subset
+from examples.demo.compare import COMPILE_ROWS, SCORED_ROWS, Comparison, compare, subset
 from examples.demo.patches import load_patches
 from rbig_numba.tables import read_table
 
@@ -91,7 +91,8 @@ def _print(comparison: Comparison, train: np.ndarray, held_out: np.ndarray) -> N
     sizes = f"{len(train):,} training and {len(held_out):,} held-out rows, {train.shape[1]} columns"
     table = Table(
         title=sizes,
-        caption=f"RBIG has default parameters; a fit of {COMPILE_ROWS:,} rows compiled it before.",
+        caption=f"RBIG has default parameters; a fit of {COMPILE_ROWS:,} rows compiled it before.\n"
+        f"All score the same {min(SCORED_ROWS, len(held_out)):,} held-out rows, drawn at random.",
     )
     table.add_column("model")
     table.add_column("held-out nats per row", justify="right")

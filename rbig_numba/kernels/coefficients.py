@@ -8,8 +8,8 @@ Mills ratio, u >= 0, t = (u - 4) / (u + 4):
     The map of the half line is that of Shepherd and Laframboise (1981), Math. Comp. 36, 249-253.
 
 Normal quantile from a log-probability l = log p, log(1/2) >= l >= -750:
-    y = log(-2 l), t = (y - centre) / half_width, Phi^-1(p) = -Q(t), interpolation error 5e-16; evaluated in
-    doubles within 24 ulp of 1 near the median and 5 ulp in the tail.
+    y = log(-2 l), t = (y - centre) / half_width, Phi^-1(p) = -Q(t), interpolation error 5e-16;
+    evaluated in doubles within 24 ulp of 1 near the median and 5 ulp in the tail.
 """
 
 import math
