@@ -47,7 +47,7 @@ def held_out_curve(model: RBIG, ax: Axes) -> None:
     ax.axvline(n_kept, color=ORANGE, linestyle="--", label=f"kept: {n_kept} blocks")
     _block_axis(ax, len(history))
     ax.set_ylabel("mean log p in nats per row")
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(frameon=False, loc="lower center")
 
 
 def latent_histograms(model: RBIG, X: Any, axes: Iterable[Axes]) -> None:

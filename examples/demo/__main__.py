@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from examples.demo import pictures
-from examples.demo.compare import COMPILE_ROWS, SCORED_ROWS, Comparison, compare, subset
+from examples.demo.compare import COMPILE_ROWS, N_BLOCKS, SCORED_ROWS, Comparison, compare, subset
 from examples.demo.patches import load_patches
 from rbig_numba.tables import read_table
 
@@ -35,7 +35,7 @@ def main() -> int:
         with Console(stderr=True).status("") as status:
             comparison = compare(train, held_out, lambda step: status.update(f"Fitting {step} ..."))
             status.update("Drawing ...")
-            _write(arguments.out, comparison, held_out, names)
+            _write(arguments.out, comparison, train, held_out, names)
     except (OSError, ValueError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
@@ -72,14 +72,18 @@ def _rows(table: Path | None) -> tuple[np.ndarray, np.ndarray, list[str] | None]
 
 
 def _write(
-    out: Path, comparison: Comparison, held_out: np.ndarray, names: list[str] | None
+    out: Path,
+    comparison: Comparison,
+    train: np.ndarray,
+    held_out: np.ndarray,
+    names: list[str] | None,
 ) -> None:
     model = comparison.model
     model.save(out / "model.rbig")
     comparison.flow.save(out / "flow.keras")
     pictures.draw_curve(out / "held_out.png", model)
     pictures.draw_latents(out / "latents.png", model, held_out)
-    real = subset(held_out, 20_000)
+    real = subset(train, 20_000)
     sampled = model.sample(len(real), random_state=0)
     if names is None:
         pictures.draw_patches(out / "patches.png", real, sampled)
@@ -91,7 +95,8 @@ def _print(comparison: Comparison, train: np.ndarray, held_out: np.ndarray) -> N
     sizes = f"{len(train):,} training and {len(held_out):,} held-out rows, {train.shape[1]} columns"
     table = Table(
         title=sizes,
-        caption=f"RBIG has default parameters; a fit of {COMPILE_ROWS:,} rows compiled it before.\n"
+        caption=f"RBIG has {N_BLOCKS} blocks at most and else default parameters; "
+        f"a fit of {COMPILE_ROWS:,} rows compiled it before.\n"
         f"All score the same {min(SCORED_ROWS, len(held_out)):,} held-out rows, drawn at random.",
     )
     table.add_column("model")

@@ -16,7 +16,7 @@ from rbig_numba.plotting import held_out_curve, latent_histograms
 
 PATCHES_ACROSS = 20
 PAIR_BINS = 80
-GREY = colormaps["gray"].with_extremes(bad="white")
+GREY = colormaps["gray"].with_extremes(bad="#2c5282")  # gaps, unlike any pixel
 LATENT_COLUMNS = 15  # a picture holds no more
 
 
@@ -44,7 +44,7 @@ def draw_patches(path: Path, real: np.ndarray, sampled: np.ndarray) -> None:
     """Draw two mosaics with one grey scale."""
     figure = Figure(figsize=(11, 5.8), layout="constrained")
     limit = float(np.quantile(np.abs(real), 0.98))
-    titles = ("held-out patches", "patches sampled from the model")
+    titles = ("training patches", "patches sampled from the model")
     for ax, rows, title in zip(figure.subplots(1, 2), (real, sampled), titles, strict=True):
         ax.imshow(_mosaic(restore(rows)), cmap=GREY, vmin=-limit, vmax=limit)
         ax.set_title(title)
@@ -58,7 +58,7 @@ def draw_pair(path: Path, real: np.ndarray, sampled: np.ndarray, names: Sequence
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True, sharey=True)
     edges = [np.linspace(*np.quantile(c, (0.001, 0.999)), PAIR_BINS) for c in real.T[:2]]
-    titles = ("held-out rows", "rows sampled from the model")
+    titles = ("training rows", "rows sampled from the model")
     for ax, rows, title in zip(axes, (real, sampled), titles, strict=True):
         draw(ax, rows, edges)
         ax.set(title=title, xlabel=names[0])
@@ -72,12 +72,12 @@ def _draw_histogram(ax: Axes, rows: np.ndarray, edges: list[np.ndarray]) -> None
 
 def _draw_pair(ax: Axes, rows: np.ndarray, edges: list[np.ndarray]) -> None:
     counts = np.histogram2d(*rows.T[:2], bins=edges)[0].T
-    # Square roots keep thin regions visible beside the peak.
-    ax.pcolormesh(*edges, np.sqrt(counts), cmap="viridis", rasterized=True)
+    # Logarithms keep thin regions visible beside the peak.
+    ax.pcolormesh(*edges, np.log1p(counts), cmap="viridis", rasterized=True)
 
 
 def _mosaic(patches: np.ndarray) -> np.ndarray:
-    """Lay patches (N, 4, 4) out in a square with white gaps of one pixel."""
+    """Lay patches (N, 4, 4) out in a square with gaps of one pixel."""
     cell = SIDE + 1
     mosaic = np.full((PATCHES_ACROSS * cell - 1,) * 2, np.nan)
     for i, patch in enumerate(patches[: PATCHES_ACROSS**2]):
