@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 
 # Fixed, so that sums over blocks have the same bits for any number of threads.
 BLOCK_ROWS = 8192
@@ -23,6 +24,8 @@ def map_threads(
 ) -> list[Result]:
     """Return function(item) of each item, in order; kernels release the GIL, so threads suffice."""
     items = list(items)
-    if len(items) < 2 or n_jobs == 1:
+    n_threads = min(effective_n_jobs(n_jobs), len(items))
+    if n_threads < 2:
         return [function(item) for item in items]
-    return Parallel(n_jobs=n_jobs, require="sharedmem")(delayed(function)(item) for item in items)
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, items))
