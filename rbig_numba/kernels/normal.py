@@ -114,7 +114,7 @@ def quantile_of_log(log_p):
     if log_p >= QUANTILE_LOG_MIN:
         return quantile_direct(quantile_variable(log_p))
     u = math.sqrt(-2.0 * log_p - math.log(-4.0 * math.pi * log_p))
-    for _ in range(3):  # the start is within 1e-4: two steps suffice, the third costs nothing here
+    for _ in range(3):  # the start is within 1e-4, the second step within 1e-14
         ratio = mills(u)
         u += (log_pdf(u) + math.log(ratio) - log_p) * ratio
     return -u
