@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -96,9 +95,12 @@ def fit(
 @app.command()
 def score(model: Model, table: Table, output: Output = None) -> None:
     """Write the log-density of each row of TABLE, in nats."""
+    from rbig_numba.cli.streams import map_blocks, write_blocks
+
     _check_output(output)
-    log_prob = _load(model).score_samples(_read(table))
-    _write(output, log_prob[:, None], ["log_prob"])
+    fitted = _load(model)
+    blocks = map_blocks(lambda rows: fitted.score_samples(rows)[:, None], table)
+    write_blocks(output, blocks, ["log_prob"])
 
 
 @app.command()
@@ -109,12 +111,16 @@ def transform(
     inverse: Annotated[bool, typer.Option("--inverse", help="From latent rows to data.")] = False,
 ) -> None:
     """Write the latent rows of TABLE, each column N(0, 1)."""
+    from rbig_numba.cli.streams import map_blocks, write_blocks
+
     _check_output(output)
     fitted = _load(model)
     if inverse:
-        _write(output, fitted.inverse_transform(_read(table, named=False)), _names(fitted))
+        blocks = map_blocks(fitted.inverse_transform, table, named=False)
+        write_blocks(output, blocks, _names(fitted))
     else:
-        _write(output, fitted.transform(_read(table)), list(fitted.get_feature_names_out()))
+        blocks = map_blocks(fitted.transform, table)
+        write_blocks(output, blocks, list(fitted.get_feature_names_out()))
 
 
 @app.command()
@@ -125,9 +131,11 @@ def sample(
     output: Output = None,
 ) -> None:
     """Draw rows from the fitted density."""
+    from rbig_numba.cli.streams import sampled_blocks, write_blocks
+
     _check_output(output)
     fitted = _load(model)
-    _write(output, fitted.sample(n_samples, random_state=random_state), _names(fitted))
+    write_blocks(output, sampled_blocks(fitted, n_samples, random_state), _names(fitted))
 
 
 @app.command()
@@ -158,21 +166,12 @@ def _load(path: Path) -> RBIG:
     return RBIG.load(path)
 
 
-def _read(path: Path, *, named: bool = True) -> np.ndarray | pa.Table:
-    """Read rows; columns keep their names, which the estimator compares with those of the fit."""
+def _read(path: Path) -> np.ndarray | pa.Table:
+    """Read rows; columns keep their names, which the estimator remembers."""
     from rbig_numba.tables import as_arrow, read_table
 
     rows, names = read_table(path)
-    return as_arrow(rows, names) if named and names else rows
-
-
-def _write(output: Path | None, rows: np.ndarray, names: list[str] | None) -> None:
-    from rbig_numba.tables import print_table, write_table
-
-    if output is None:
-        print_table(sys.stdout.buffer, rows, names)
-    else:
-        write_table(output, rows, names)
+    return as_arrow(rows, names) if names else rows
 
 
 def _check_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:

@@ -1,0 +1,48 @@
+"""Blocks of rows from a table or a model to an output, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from rbig_numba.tables import BLOCK_ROWS, as_arrow, open_table, table_writer
+
+if TYPE_CHECKING:
+    from rbig_numba.estimator import RBIG
+
+
+def map_blocks(
+    function: Callable[[Any], np.ndarray], path: Path, *, named: bool = True
+) -> Iterator[np.ndarray]:
+    """Yield function(block) of each block of a table, with names for the estimator to compare."""
+    table, start = open_table(path), 0
+    for rows in table.blocks(BLOCK_ROWS):
+        try:
+            result = function(as_arrow(rows, table.names) if named and table.names else rows)
+        except ValueError as error:
+            # The estimator counts from the first row of what it got.
+            where = f", rows {start} to {start + len(rows) - 1}, counted from there" * (start > 0)
+            raise ValueError(f"{path}{where}: {error}") from error
+        yield result
+        start += len(rows)
+
+
+def sampled_blocks(model: RBIG, n_samples: int, seed: int | None) -> Iterator[np.ndarray]:
+    """Yield blocks of rows, which are the same as if they were drawn at once."""
+    random_state = check_random_state(seed)
+    # At least one block, for the estimator refuses to draw none.
+    for start in range(0, max(n_samples, 1), BLOCK_ROWS):
+        yield model.sample(min(n_samples - start, BLOCK_ROWS), random_state=random_state)
+
+
+def write_blocks(
+    output: Path | None, blocks: Iterable[np.ndarray], names: Sequence[str] | None
+) -> None:
+    """Write blocks one after another; without an output, as CSV to standard output."""
+    with table_writer(output, names) as append:
+        for rows in blocks:
+            append(rows)

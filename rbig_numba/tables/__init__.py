@@ -1,0 +1,18 @@
+"""Tables of numbers in files, read and written block by block: CSV, Parquet and .npy."""
+
+from rbig_numba.tables.checks import SUFFIXES, check_suffix
+from rbig_numba.tables.file import TableFile
+from rbig_numba.tables.reading import BLOCK_ROWS, open_table, read_table
+from rbig_numba.tables.writing import as_arrow, table_writer, write_table
+
+__all__ = [
+    "BLOCK_ROWS",
+    "SUFFIXES",
+    "TableFile",
+    "as_arrow",
+    "check_suffix",
+    "open_table",
+    "read_table",
+    "table_writer",
+    "write_table",
+]
