@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +23,25 @@ def map_blocks(
     """Yield function(block) of each block of a table, with names for the estimator to compare."""
     table, start = open_table(path), 0
     for rows in table.blocks(BLOCK_ROWS):
+        given = as_arrow(rows, table.names) if named and table.names else rows
         try:
-            result = function(as_arrow(rows, table.names) if named and table.names else rows)
+            with _once(first=start == 0):
+                result = function(given)
         except ValueError as error:
             # The estimator counts from the first row of what it got.
             where = f", rows {start} to {start + len(rows) - 1}, counted from there" * (start > 0)
             raise ValueError(f"{path}{where}: {error}") from error
         yield result
         start += len(rows)
+
+
+@contextmanager
+def _once(*, first: bool) -> Iterator[None]:
+    """Drop what scikit-learn warns of for each block alike: names on one side only."""
+    with warnings.catch_warnings():
+        if not first:
+            warnings.filterwarnings("ignore", "X .* feature names", UserWarning)
+        yield
 
 
 def sampled_blocks(model: RBIG, n_samples: int, seed: int | None) -> Iterator[np.ndarray]:
