@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import (
@@ -19,9 +18,6 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from rbig_numba import validation
-
-if TYPE_CHECKING:
-    from rbig_numba.fitting import Rows
 
 
 class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
@@ -41,7 +37,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     rotation : {"pca", "random"}, default="pca"
         Principal axes, those that the data don't determine drawn at random; or all at random.
     validation_fraction : float, default=0.1
-        Share of the rows held out to choose the number of blocks; 0 fits all rows.
+        Share of the rows held out to choose the number of blocks; 0 fits all rows. Rows are drawn
+        by their content, so that equal rows are held out together.
     n_iter_no_change : int, default=6
         Stop after so many blocks without a gain.
     tol : float, default=1e-4
@@ -60,9 +57,11 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     history_ : list of dict
         For each block tried: "block" (from 1), "kind", "train" and "held_out" (mean log-density
         in nats, the latter None without held-out rows), "gain" (nats over the block before),
-        "seconds", "kept".
+        "seconds", "kept", and "profile", thread-seconds by stage.
     n_features_in_ : int
         Columns.
+    n_samples_fit_ : int
+        Rows, held-out ones included, those of weight 0 not.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if `fit` got names.
 
@@ -109,12 +108,15 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
-            Continuous numbers, float32 or float64, N >= 2; no column constant.
+        X : array-like of shape (N, D), path, or Dask array or DataFrame
+            Continuous numbers, N >= 2; no column constant. Arrays and DataFrames are copied once,
+            in float32 if they have it. Memory-mapped arrays and .csv, .parquet and .npy files are
+            read once, block by block, into a temporary file in TMPDIR, so that memory does not
+            grow with N. A Dask collection stays on its workers.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), default=None
-            Weight 2 is a row twice, weight 0 no row.
+            Weight 2 is a row twice, weight 0 no row. For a Dask collection a Dask array.
 
         Returns
         -------
@@ -137,14 +139,13 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     def _fit(self, X: Any, sample_weight: Any) -> RBIG:
         validation.check_parameters(self)
         random_state = check_random_state(self.random_state)
-        rows = validation.check_rows(self, X, fitting=True)
-        weights = validation.check_weights(sample_weight, rows)
-        if (weights == 0).any():
-            rows, weights = rows[weights > 0], weights[weights > 0]
 
-        from rbig_numba.fitting import Plan, fit_flow
+        from rbig_numba import inputs
+        from rbig_numba.fitting import Plan, fit_flow, split_rows
 
-        train, held_out = self._split(rows, weights, random_state)
+        load = inputs.loader(self, X, sample_weight)
+        names = getattr(self, "feature_names_in_", None)
+        rows = split_rows(load, self.validation_fraction, random_state, names)
         plan = Plan(
             self.n_blocks,
             self.n_components,
@@ -154,13 +155,20 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
             self.n_jobs,
         )
         with _progress(self.n_blocks, verbose=self.verbose) as report:
-            self.flow_, self.history_ = fit_flow(train, held_out, plan, random_state, report)
+            self.flow_, self.history_ = fit_flow(rows, plan, random_state, report)
+        self.n_samples_fit_ = int(rows.summary.counts.sum())
         return self
 
-    def transform(self, X: Any) -> np.ndarray:
-        """Map rows (N, D) to latent rows (N, D), which are N(0, I) if the fit is good."""
-        rows = self._checked(X)
-        return self.flow_.forward(rows, self.n_jobs)[0].astype(rows.dtype, copy=False)
+    def transform(self, X: Any) -> Any:
+        """Map rows (N, D) to latent rows (N, D), which are N(0, I) if the fit is good.
+
+        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        """
+
+        def latent(rows: np.ndarray) -> np.ndarray:
+            return self.flow_.forward(rows, self.n_jobs)[0].astype(rows.dtype, copy=False)
+
+        return self._apply(latent, X, scalar=False)
 
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Map latent rows (N, D) back to rows (N, D)."""
@@ -168,18 +176,22 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         latent = validation.check_latent(Z, self.n_features_in_)
         return self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
 
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return log p(x) (N,) of rows (N, D), in nats per row, float64."""
-        rows = self._checked(X)
-        return self.flow_.log_prob(rows, self.n_jobs)
+    def score_samples(self, X: Any) -> Any:
+        """Return log p(x) (N,) of rows (N, D), in nats per row, float64.
+
+        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        """
+        return self._apply(lambda rows: self.flow_.log_prob(rows, self.n_jobs), X, scalar=True)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
-        log_prob = self.score_samples(X)
-        weights = validation.check_weights(sample_weight, log_prob[:, None])
+        log_prob = np.asarray(self.score_samples(X))
+        weights = validation.check_weights(sample_weight, len(log_prob))
         return float(np.average(log_prob, weights=weights))
 
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, chunks: int | None = None
+    ) -> Any:
         """Draw rows (n_samples, D) from the fitted density.
 
         Parameters
@@ -188,12 +200,21 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
             Rows to draw.
         random_state : int, RandomState instance or None, default=None
             Draws the latent rows.
+        chunks : int, default=None
+            Rows of a partition of a lazy Dask array; without it the rows are drawn at once, as a
+            NumPy array. The two draw different rows.
         """
         check_is_fitted(self)
-        if n_samples < 1:
-            raise ValueError(f"n_samples={n_samples!r} must be at least 1")
-        shape = (n_samples, self.n_features_in_)
-        latent = check_random_state(random_state).standard_normal(shape)
+        for name, value in (("n_samples", n_samples), ("chunks", 1 if chunks is None else chunks)):
+            if value < 1:
+                raise ValueError(f"{name}={value!r} must be at least 1")
+        random_state = check_random_state(random_state)
+        if chunks is not None:
+            from rbig_numba.chunks.cluster import sample_partitions
+
+            shape = (n_samples, self.n_features_in_)
+            return sample_partitions(self.sample, shape, chunks, random_state)
+        latent = random_state.standard_normal((n_samples, self.n_features_in_))
         return self.flow_.inverse(latent, self.n_jobs)[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -212,6 +233,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
             "parameters": {k: _plain(v) for k, v in parameters.items()},
             "history": self.history_,
             "n_features_in": self.n_features_in_,
+            "n_samples_fit": self.n_samples_fit_,
             "feature_names_in": None if names is None else list(names),
         }
         save_flow(path, self.flow_, metadata)
@@ -225,6 +247,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         model = cls(**metadata["parameters"])
         model.flow_, model.history_ = flow, metadata["history"]
         model.n_features_in_ = metadata["n_features_in"]
+        model.n_samples_fit_ = metadata["n_samples_fit"]
         if metadata["feature_names_in"] is not None:
             model.feature_names_in_ = np.array(metadata["feature_names_in"], dtype=object)
         return model
@@ -233,31 +256,11 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     def _n_features_out(self) -> int:
         return self.n_features_in_
 
-    def _checked(self, X: Any) -> np.ndarray:
+    def _apply(self, function: Callable[[np.ndarray], np.ndarray], X: Any, *, scalar: bool) -> Any:
         check_is_fitted(self)
-        return validation.check_rows(self, X)
+        from rbig_numba import inputs
 
-    def _split(
-        self, rows: np.ndarray, weights: np.ndarray, random_state: np.random.RandomState
-    ) -> tuple[Rows, Rows | None]:
-        from rbig_numba.fitting import Rows
-
-        n_held_out = int(np.ceil(self.validation_fraction * len(rows)))
-        if n_held_out and len(rows) - n_held_out < 2:
-            warnings.warn(
-                f"{len(rows)} rows are too few to hold any out: all are fitted, "
-                f"with n_blocks={self.n_blocks} blocks",
-                stacklevel=3,
-            )
-            n_held_out = 0
-        if n_held_out == 0:
-            return Rows(rows, weights, self.n_jobs), None
-        order = random_state.permutation(len(rows))
-        train, held_out = np.sort(order[n_held_out:]), np.sort(order[:n_held_out])
-        return (
-            Rows(rows[train], weights[train], self.n_jobs),
-            Rows(rows[held_out], weights[held_out], self.n_jobs),
-        )
+        return inputs.apply(self, X, function, scalar=scalar)
 
 
 def _plain(value: Any) -> Any:

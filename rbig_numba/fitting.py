@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from rbig_numba import statistics
+from rbig_numba import binning
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection
 from rbig_numba.bijections.mixture import Mixture, fit_column, from_columns
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
-from rbig_numba.chunks import map_threads, row_blocks
-from rbig_numba.flow import Flow, base_log_prob
+from rbig_numba.chunks.block import Split
+from rbig_numba.flow import Flow
+from rbig_numba.statistics import Counts, Summary, Totals, merge_seconds
+from rbig_numba.threads import map_threads
+from rbig_numba.validation import check_varies
 
 # A component needs rows to be estimated from; tiny tables get fewer components than asked for.
 ROWS_PER_COMPONENT = 5
@@ -32,34 +37,52 @@ class Plan:
     n_jobs: int | None
 
 
-class Rows:
-    """Weighted rows on their way to the latent space, with the log-determinant so far."""
+class Rows(Protocol):
+    """Rows on their way to the latent space, wherever they are."""
 
-    def __init__(self, x: np.ndarray, weights: np.ndarray, n_jobs: int | None) -> None:
-        self.x = np.array(x, order="F")
-        self.weights = weights
-        self.log_det = np.zeros(len(x))
-        self.n_jobs = n_jobs
+    summary: Summary
 
-    def apply(self, bijection: Bijection) -> None:
-        """Push the rows through one more bijection, in place."""
+    def count(self, bijections: Sequence[Bijection], grid: binning.Grid) -> Counts:
+        """Return the histograms of the training rows, pushed through bijections."""
 
-        def apply_block(block: slice) -> None:
-            y, log_det = bijection.forward(self.x[block])
-            self.x[block] = y
-            self.log_det[block] += log_det
+    def advance(self, bijections: Sequence[Bijection]) -> Totals:
+        """Push all rows through bijections for good."""
 
-        map_threads(apply_block, row_blocks(len(self.x)), self.n_jobs)
 
-    def log_likelihood(self) -> float:
-        """Return the weighted mean log-density in nats, were this the last bijection."""
-        log_prob = base_log_prob(self.x.astype(np.float64)) + self.log_det
-        return float(self.weights @ log_prob / self.weights.sum())
+def split_rows(
+    load: Callable[[Split], Rows],
+    validation_fraction: float,
+    random_state: np.random.RandomState,
+    names: Sequence[str] | None,
+) -> Rows:
+    """Load rows, some of them held out: at least one, if enough are left to fit.
+
+    Raises
+    ------
+    ValueError
+        If a column is constant (names it), or there are fewer than two rows.
+    """
+    seed = int(random_state.randint(2**31))
+    limit = int(validation_fraction * 2.0**64)
+    rows = load(Split(seed, limit))
+    if rows.summary.counts.sum() < 2:
+        raise ValueError(f"{rows.summary.counts.sum()} row(s) found: a fit needs at least 2")
+    lowest, highest = rows.summary.lowest, rows.summary.highest
+    check_varies(lowest.min(axis=0), highest.max(axis=0), names)
+    if limit and not rows.summary.counts[1]:
+        rows = load(Split(seed, int(rows.summary.sample.hashes[0]) + 1))
+    if limit and (rows.summary.lowest[0] >= rows.summary.highest[0]).any():
+        warnings.warn(
+            f"{rows.summary.counts.sum()} rows are too few to hold any out, or vary too little: "
+            "all are fitted, with as many blocks as n_blocks says",
+            stacklevel=4,
+        )
+        rows = load(Split(seed, 0))
+    return rows
 
 
 def fit_flow(
-    train: Rows,
-    held_out: Rows | None,
+    rows: Rows,
     plan: Plan,
     random_state: np.random.RandomState,
     report: Callable[[dict], None],
@@ -68,13 +91,13 @@ def fit_flow(
 
     Parameters
     ----------
-    train, held_out : Rows
-        Used up: both end in the latent space of the last block tried. Without held-out rows
+    rows : Rows
+        Used up: they end in the latent space of the last block tried. Without held-out rows
         exactly `plan.n_blocks` blocks are fitted.
     plan : Plan
         What to fit.
     random_state : RandomState
-        Source of rotations and of the rows that place histogram edges.
+        Source of rotations.
     report : callable
         Called with each block's record as soon as it is fitted.
 
@@ -85,95 +108,83 @@ def fit_flow(
     history : list of dict
         A record for each block tried: see `RBIG.history_`.
     """
-    sample = _sample_rows(train, random_state)
-    bijections: list[Bijection] = [_standardise(train)]
-    _apply_all(bijections, train, held_out)
+    steps = _Steps(rows, plan, random_state)
+    has_held_out = bool(rows.summary.counts[1])
     history: list[dict] = []
-    lengths = [1]
     for number in range(plan.n_blocks):
         started = time.perf_counter()
-        bijections += _fit_block(number, train, held_out, sample, plan, random_state)
-        lengths.append(len(bijections))
-        history.append(_record(number, train, held_out, history, time.perf_counter() - started))
-        report(history[-1])
-        if held_out is not None and _stalled(history, plan):
+        record = {"block": number + 1} | steps.fit_block(first=number == 0)
+        key = "held_out" if has_held_out else "train"
+        record["gain"] = record[key] - history[-1][key] if history else None
+        record["seconds"] = time.perf_counter() - started
+        history.append(record)
+        report(record)
+        if has_held_out and _stalled(history, plan):
             break
-    n_kept = _best_length(history) if held_out is not None else len(history)
+    n_kept = _best_length(history) if has_held_out else len(history)
     for record in history:
         record["kept"] = record["block"] <= n_kept
-    return Flow(tuple(bijections[: lengths[n_kept]])), history
+    n_bijections = 1 + sum(record["kind"].count("+") + 1 for record in history[:n_kept])
+    return Flow(tuple(steps.bijections[:n_bijections])), history
 
 
-def _sample_rows(train: Rows, random_state: np.random.RandomState) -> np.ndarray:
-    n_rows = len(train.x)
-    if n_rows <= statistics.SAMPLE_ROWS:
-        return np.arange(n_rows)
-    return np.sort(random_state.choice(n_rows, statistics.SAMPLE_ROWS, replace=False))
+class _Steps:
+    """What has been fitted so far, and the statistics that the next block starts from."""
 
+    def __init__(self, rows: Rows, plan: Plan, random_state: np.random.RandomState) -> None:
+        self.rows, self.plan, self.random_state = rows, plan, random_state
+        self.sample, self.weights = rows.summary.sample.rows, rows.summary.sample.weights
+        self.moments = rows.summary.moments
+        self.log_det = np.zeros(2)  # mean of training and of held-out rows
+        self.bijections: list[Bijection] = []
 
-def _standardise(train: Rows) -> Affine:
-    mean, covariance = statistics.moments(train.x, train.weights, train.n_jobs)
-    return Affine(mean, np.sqrt(np.diag(covariance)))
+    def fit_block(self, *, first: bool) -> dict:
+        """Fit and apply a rotation (a standardisation in the first block) and a mixture.
 
+        Rows are walked over twice: rotated and counted; then rotated, Gaussianized and replaced.
+        Rotating them twice costs less than to store them in between.
+        """
+        block: list[Bijection] = []
+        if first:
+            block.append(Affine(self.moments.mean, np.sqrt(np.diag(self.moments.covariance))))
+        elif self.sample.shape[1] > 1:
+            block.append(self._rotation())
+        self._move_sample(block)
+        grid = binning.grid_of(self.sample, self.weights)
+        counts = self.rows.count(block, grid)
+        started = time.perf_counter()
+        block.append(self._mixture(binning.bins_of(counts.sums, grid)))
+        fitting = {"em": time.perf_counter() - started}
+        self._move_sample(block[-1:])
+        totals = self.rows.advance(block)
+        self.moments = totals.moments
+        self.bijections += block
+        weights, base, log_det = totals.scores.T
+        with np.errstate(invalid="ignore"):  # no held-out rows: 0 / 0
+            self.log_det += log_det / weights
+            train, held_out = (base / weights + self.log_det).tolist()
+        return {
+            "kind": " + ".join(bijection.kind for bijection in block[first:]),
+            "train": train,
+            "held_out": held_out if weights[1] else None,
+            "profile": merge_seconds([counts.seconds, fitting, totals.seconds]),
+        }
 
-def _apply_all(bijections: list[Bijection], train: Rows, held_out: Rows | None) -> None:
-    for bijection in bijections:
-        train.apply(bijection)
-        if held_out is not None:
-            held_out.apply(bijection)
+    def _rotation(self) -> Rotation:
+        if self.plan.rotation == "random":
+            return random_rotation(self.sample.shape[1], self.random_state)
+        return pca_rotation(self.moments.covariance, self.moments.weight, self.random_state)
 
+    def _mixture(self, bins: np.ndarray) -> Mixture:
+        affordable = max(1, int(self.moments.weight / ROWS_PER_COMPONENT))
+        n_components = min(self.plan.n_components, affordable)
+        return from_columns(
+            map_threads(lambda column: fit_column(column, n_components), bins, self.plan.n_jobs)
+        )
 
-def _fit_block(
-    number: int,
-    train: Rows,
-    held_out: Rows | None,
-    sample: np.ndarray,
-    plan: Plan,
-    random_state: np.random.RandomState,
-) -> list[Bijection]:
-    """Fit and apply a rotation (not in the first block) and a mixture."""
-    block: list[Bijection] = []
-    if number > 0 and train.x.shape[1] > 1:
-        block.append(_fit_rotation(train, plan.rotation, random_state))
-        _apply_all(block, train, held_out)
-    block.append(_fit_mixture(train, sample, plan))
-    _apply_all(block[-1:], train, held_out)
-    return block
-
-
-def _fit_rotation(train: Rows, kind: str, random_state: np.random.RandomState) -> Rotation:
-    if kind == "random":
-        return random_rotation(train.x.shape[1], random_state)
-    covariance = statistics.moments(train.x, train.weights, train.n_jobs)[1]
-    return pca_rotation(covariance, train.weights.sum(), random_state)
-
-
-def _fit_mixture(train: Rows, sample: np.ndarray, plan: Plan) -> Mixture:
-    edges = statistics.bin_edges(train.x[sample], train.weights[sample])
-    bins = statistics.histograms(train.x, train.weights, edges, train.n_jobs)
-    affordable = max(1, int(train.weights.sum() / ROWS_PER_COMPONENT))
-    n_components = min(plan.n_components, affordable)
-    return from_columns(
-        map_threads(lambda column: fit_column(column, n_components), bins, train.n_jobs)
-    )
-
-
-def _record(
-    number: int, train: Rows, held_out: Rows | None, history: list[dict], seconds: float
-) -> dict:
-    train_value = train.log_likelihood()
-    held_out_value = None if held_out is None else held_out.log_likelihood()
-    value, before = train_value, history[-1]["train"] if history else None
-    if held_out_value is not None:
-        value, before = held_out_value, history[-1]["held_out"] if history else None
-    return {
-        "block": number + 1,
-        "kind": "mixture" if number == 0 else "rotation + mixture",
-        "train": train_value,
-        "held_out": held_out_value,
-        "gain": None if before is None else value - before,
-        "seconds": seconds,
-    }
+    def _move_sample(self, bijections: Sequence[Bijection]) -> None:
+        for bijection in bijections:
+            self.sample = bijection.forward(self.sample)[0]
 
 
 def _best_length(history: list[dict]) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rbig_numba.bijections.base import Bijection
-from rbig_numba.chunks import map_threads, row_blocks
+from rbig_numba.threads import map_threads, row_blocks
 
 LOG_2PI = float(np.log(2.0 * np.pi))
 
@@ -42,20 +42,33 @@ class Flow:
 
     def log_prob(self, x: np.ndarray, n_jobs: int | None = 1) -> np.ndarray:
         """Return log p(x) (N,) of rows (N, D), in nats."""
-        z, log_det = self.forward(x, n_jobs)
-        return base_log_prob(z) + log_det
+        log_prob = np.empty(len(x))
+
+        def score_block(block: slice) -> None:
+            z, log_det = _pass("forward", self.bijections, x[block])
+            log_prob[block] = base_log_prob(z) + log_det
+
+        map_threads(score_block, row_blocks(len(x)), n_jobs)
+        return log_prob
 
     def _walk(
         self, method: str, bijections: tuple[Bijection, ...], rows: np.ndarray, n_jobs: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        out, log_det = np.empty(rows.shape), np.zeros(len(rows))
+        out, log_det = np.empty(rows.shape), np.empty(len(rows))
 
         def walk_block(block: slice) -> None:
-            current = rows[block].astype(np.float64)
-            for bijection in bijections:
-                current, added = getattr(bijection, method)(current)
-                log_det[block] += added
-            out[block] = current
+            out[block], log_det[block] = _pass(method, bijections, rows[block])
 
         map_threads(walk_block, row_blocks(len(rows)), n_jobs)
         return out, log_det
+
+
+def _pass(
+    method: str, bijections: tuple[Bijection, ...], rows: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Send a block of rows through bijections; return it and the sum of log-determinants."""
+    current, log_det = rows.astype(np.float64), np.zeros(len(rows))
+    for bijection in bijections:
+        current, added = getattr(bijection, method)(current)
+        log_det += added
+    return current, log_det

@@ -1,93 +1,163 @@
-"""What a block is fitted to: sums over rows, made block by block and added in a fixed order."""
+"""What is learned from rows: sums that are made block by block and merged in a fixed order.
+
+Everything here is a plain tuple of arrays that pickles, so that a cluster ships statistics and
+never rows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+from typing import NamedTuple
+
 import numpy as np
 
-from rbig_numba.bijections.base import as_columns
-from rbig_numba.chunks import map_threads, row_blocks
-from rbig_numba.kernels import histogram, linear
+from rbig_numba.kernels import linear
 
-# EM costs bins x components per iteration, whatever the number of rows.
-QUANTILE_BINS = 320
-UNIFORM_BINS = 144
-OUTER_EDGES = 24
-N_BINS = QUANTILE_BINS + UNIFORM_BINS + 2 * OUTER_EDGES  # a power of two: see kernels.histogram
-# Rows whose quantiles place the edges; the histogram itself counts every row.
-SAMPLE_ROWS = 16_384
+# Rows whose quantiles place histogram edges; the histograms themselves count every row.
+SAMPLE_ROWS = 8192
 
 
-def moments(
-    rows: np.ndarray, weights: np.ndarray, n_jobs: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weighted mean (D,) and covariance (D, D) of rows (N, D).
+class Moments(NamedTuple):
+    """Total weight, mean (D,) and weighted products about it (D, D), lower triangle only."""
 
-    Sums are taken about the first row, so that N(1e6, 1) keeps its variance to all digits.
+    weight: float
+    mean: np.ndarray
+    products: np.ndarray
+
+    @property
+    def covariance(self) -> np.ndarray:
+        """Covariance (D, D)."""
+        lower = self.products / self.weight
+        return lower + np.tril(lower, -1).T
+
+
+def moments_of(columns: np.ndarray, weights: np.ndarray) -> Moments:
+    """Return the moments of columns (D, N), float64, with row weights (N,).
+
+    Products are taken about the mean, so that N(1e6, 1) keeps its variance to all digits.
     """
-    n_features = rows.shape[1]
-    origin = rows[0].astype(np.float64)
-
-    def sums_of(block: slice) -> tuple[np.ndarray, np.ndarray]:
-        sums, products = np.zeros(n_features), np.zeros((n_features, n_features))
-        linear.add_moments(as_columns(rows[block] - origin), weights[block], sums, products)
-        return sums, products
-
-    parts = map_threads(sums_of, row_blocks(len(rows)), n_jobs)
-    total = weights.sum()
-    mean = sum(part[0] for part in parts) / total
-    products = sum(part[1] for part in parts) / total
-    products = np.tril(products) + np.tril(products, -1).T
-    return origin + mean, products - np.outer(mean, mean)
+    n_columns = len(columns)
+    total, mean, products = weights.sum(), np.zeros(n_columns), np.zeros((n_columns, n_columns))
+    if total > 0.0:
+        linear.add_sums(columns, weights, mean)
+        mean /= total
+        linear.add_products(columns, weights, mean, products)
+    return Moments(float(total), mean, products)
 
 
-def edges_of(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return ascending bin edges (N_BINS - 1,) for one column, padded with inf.
+def merge_moments(parts: Sequence[Moments]) -> Moments:
+    """Add up moments. Chan, Golub and LeVeque (1979), "Updating formulae", eq. 2.1."""
 
-    Up to N_BINS distinct values get a bin each. Otherwise edges stand at equal steps of mass, so
-    that spikes are resolved, at equal steps of x, so that tails are, and at doubling distances
-    beyond the sample, for rows that it missed.
+    def add(a: Moments, b: Moments) -> Moments:
+        total = a.weight + b.weight
+        if b.weight == 0.0 or a.weight == 0.0:
+            return b if a.weight == 0.0 else a
+        step = b.mean - a.mean
+        between = np.tril(np.outer(step, step)) * (a.weight * b.weight / total)
+        mean = a.mean + step * (b.weight / total)
+        return Moments(total, mean, a.products + b.products + between)
+
+    return reduce(add, parts)
+
+
+class Sample(NamedTuple):
+    """The distinct rows of the lowest hashes: hashes (S,), rows (S, D), weights (S,).
+
+    A sample that neither the order of rows nor the blocks they come in have an influence on, and
+    in which a row of weight 2 is the same as a row that stands there twice.
     """
-    distinct, inverse = np.unique(values, return_inverse=True)
-    middles = 0.5 * (distinct[:-1] + distinct[1:])
-    if len(distinct) > N_BINS:
-        mass = np.cumsum(np.bincount(inverse, weights=weights))
-        steps = np.arange(1, QUANTILE_BINS) / QUANTILE_BINS * mass[-1]
-        low, high = distinct[0], distinct[-1]
-        outer = (high - low) * 2.0 ** np.arange(-4, OUTER_EDGES - 4)
-        parts = [
-            middles[np.minimum(np.searchsorted(mass, steps), len(middles) - 1)],
-            np.linspace(low, high, UNIFORM_BINS + 1),
-            low - outer,
-            high + outer,
-        ]
-        middles = np.unique(np.concatenate(parts))[: N_BINS - 1]
-    return np.append(middles, np.full(N_BINS - 1 - len(middles), np.inf))
+
+    hashes: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
 
 
-def bin_edges(sample: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return bin edges (D, N_BINS - 1) for each column of a sample of rows (S, D)."""
-    return np.stack([edges_of(column, weights) for column in as_columns(sample)])
+def merge_samples(parts: Sequence[Sample]) -> Sample:
+    """Return the SAMPLE_ROWS lowest of several samples, weights of equal rows added."""
+    hashes, first, inverse = np.unique(
+        np.concatenate([part.hashes for part in parts]), return_index=True, return_inverse=True
+    )
+    weights = np.bincount(inverse, weights=np.concatenate([part.weights for part in parts]))
+    rows = np.concatenate([part.rows for part in parts])[first[:SAMPLE_ROWS]]
+    return Sample(hashes[:SAMPLE_ROWS], rows, weights[:SAMPLE_ROWS])
 
 
-def histograms(
-    rows: np.ndarray, weights: np.ndarray, edges: np.ndarray, n_jobs: int | None
-) -> np.ndarray:
-    """Return bins (D, 3, N_BINS): weight, mean and variance of the rows (N, D) in each bin."""
-    last = np.where(np.isinf(edges), -np.inf, edges).max(axis=1, keepdims=True)
-    finite = np.minimum(edges, last)
-    centres = np.hstack([finite[:, :1], 0.5 * (finite[:, :-1] + finite[:, 1:]), finite[:, -1:]])
+class Summary(NamedTuple):
+    """What one pass over the raw rows tells.
 
-    def sums_of(blocks: list[slice]) -> np.ndarray:
-        sums = np.zeros((len(edges), N_BINS, 3))
-        for block in blocks:
-            columns = as_columns(rows[block])
-            bins = np.empty(columns.shape, dtype=np.int64)
-            for j in range(len(columns)):
-                histogram.find_bins(columns[j], edges[j], bins[j])
-            histogram.accumulate(columns, weights[block], bins, centres, sums)
-        return sums
+    Attributes
+    ----------
+    counts : ndarray of shape (2,)
+        Training rows and held-out rows.
+    lowest, highest : ndarray of shape (2, D)
+        Extent of the columns, of training and of held-out rows.
+    moments, sample : Moments, Sample
+        Of the training rows.
+    """
 
-    blocks = row_blocks(len(rows))
-    groups = [blocks[i : i + 8] for i in range(0, len(blocks), 8)]
-    total = sum(map_threads(sums_of, groups, n_jobs))
-    return np.stack(histogram.moments(total, centres), axis=1)
+    counts: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    moments: Moments
+    sample: Sample
+
+
+def merge_summaries(parts: Sequence[Summary]) -> Summary:
+    """Merge summaries of different rows."""
+    return Summary(
+        np.add.reduce([part.counts for part in parts]),
+        np.minimum.reduce([part.lowest for part in parts]),
+        np.maximum.reduce([part.highest for part in parts]),
+        merge_moments([part.moments for part in parts]),
+        merge_samples([part.sample for part in parts]),
+    )
+
+
+class Totals(NamedTuple):
+    """What one step of the fit tells.
+
+    Attributes
+    ----------
+    moments : Moments
+        Of the training rows after the step.
+    scores : ndarray of shape (2, 3)
+        For training and held-out rows: weight, and weighted sums of the log-density under N(0, I)
+        and of the step's log-determinant, in nats.
+    seconds : dict of str to float
+        Thread-seconds by stage.
+    """
+
+    moments: Moments
+    scores: np.ndarray
+    seconds: dict[str, float]
+
+
+def merge_totals(parts: Sequence[Totals]) -> Totals:
+    """Merge what a step told of different rows."""
+    return Totals(
+        merge_moments([part.moments for part in parts]),
+        np.add.reduce([part.scores for part in parts]),
+        merge_seconds([part.seconds for part in parts]),
+    )
+
+
+class Counts(NamedTuple):
+    """Histogram sums (D, B, 3) of the training rows; see `rbig_numba.binning`; and seconds."""
+
+    sums: np.ndarray
+    seconds: dict[str, float]
+
+
+def merge_counts(parts: Sequence[Counts]) -> Counts:
+    """Add up histograms."""
+    total = parts[0].sums.copy()
+    for part in parts[1:]:
+        total += part.sums
+    return Counts(total, merge_seconds([part.seconds for part in parts]))
+
+
+def merge_seconds(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Add up seconds by stage."""
+    stages = dict.fromkeys(stage for part in parts for stage in part)
+    return {stage: sum(part.get(stage, 0.0) for part in parts) for stage in stages}

@@ -7,7 +7,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
 
 ROTATIONS = ("pca", "random")
 SHOWN = 5
@@ -56,7 +57,7 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
         For text, complex, empty or ragged tables, other columns than those fitted, and NaN or
         infinity (with the columns and the number of rows).
     """
-    _check_columns_are_numbers(X)
+    check_columns_are_numbers(X)
     rows = validate_data(
         estimator,
         X,
@@ -66,34 +67,45 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
         ensure_min_samples=2 if fitting else 1,
     )
     names = getattr(estimator, "feature_names_in_", None)
-    _check_finite(rows, names)
-    if fitting:
-        _check_varies(rows, names)
+    check_finite(rows, names)
     return rows
 
 
 def check_latent(z: Any, n_features: int) -> np.ndarray:
     """Return latent rows (N, D) as floats, finite and of the width of the fit."""
-    from sklearn.utils import check_array
-
     z = check_array(z, dtype=[np.float64, np.float32])
     if z.shape[1] != n_features:
         raise ValueError(f"Z has {z.shape[1]} columns, but the model was fitted with {n_features}")
     return z
 
 
-def check_weights(sample_weight: Any, rows: np.ndarray) -> np.ndarray:
-    """Return weights (N,) in float64; ValueError if negative, not finite or nowhere positive."""
-    weights = _check_sample_weight(sample_weight, rows, dtype=np.float64)
+def check_weights(sample_weight: Any, n_rows: int | None) -> np.ndarray | None:
+    """Return weights (N,) in float64, or None for None.
+
+    Raises
+    ------
+    ValueError
+        If they are negative, not finite or nowhere positive, or not as many as `n_rows`, which is
+        None where only reading tells.
+    """
+    if sample_weight is None:
+        return None
+    weights = check_array(
+        sample_weight, dtype=np.float64, ensure_2d=False, input_name="sample_weight"
+    )
+    if weights.ndim != 1 or n_rows not in (None, len(weights)):
+        raise ValueError(f"sample_weight.shape == {weights.shape}, expected {(n_rows,)}!")
     if weights.min() < 0:
         where = int(weights.argmin())
         raise ValueError(
             f"sample_weight has {(weights < 0).sum()} negative values, the lowest in row {where}"
         )
+    if not weights.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
     return weights
 
 
-def _check_columns_are_numbers(X: Any) -> None:
+def check_columns_are_numbers(X: Any) -> None:
     """Name the columns of a DataFrame (pandas, Polars) that hold something else than numbers."""
     dtypes = getattr(X, "dtypes", None)
     columns = getattr(X, "columns", None)
@@ -117,9 +129,16 @@ def _is_numeric(column: Any) -> bool:
     return True
 
 
-def _check_finite(rows: np.ndarray, names: Sequence[str] | None) -> None:
-    if np.isfinite(rows.sum(dtype=np.float64)):  # one pass without a mask, when all is well
-        return
+def check_finite(
+    rows: np.ndarray, names: Sequence[str] | None, label: str = "Input X", start: int = 0
+) -> None:
+    """Raise ValueError for NaN or infinity in rows (n, D), of which the first has number `start`.
+
+    The message names what holds them, how many rows, the first of them and the columns.
+    """
+    with np.errstate(over="ignore"):
+        if np.isfinite(rows.sum(dtype=np.float64)):  # one pass without a mask, when all is well
+            return
     bad = ~np.isfinite(rows)
     if not bad.any():
         return
@@ -128,14 +147,16 @@ def _check_finite(rows: np.ndarray, names: Sequence[str] | None) -> None:
         what = "NaN and infinity (inf)"
     columns = _column_names(np.flatnonzero(bad.any(axis=0)), names)
     first = int(np.flatnonzero(bad.any(axis=1))[0])
+    among = f" of rows {start} to {start + len(rows) - 1}" if start or label != "Input X" else ""
     raise ValueError(
-        f"Input X contains {what} in {int(bad.any(axis=1).sum())} rows (the first is row {first}), "
-        f"columns {_listed(columns)}; drop or impute them"
+        f"{label} contains {what} in {int(bad.any(axis=1).sum())}{among or ' rows'} "
+        f"(the first is row {start + first}), columns {_listed(columns)}; drop or impute them"
     )
 
 
-def _check_varies(rows: np.ndarray, names: Sequence[str] | None) -> None:
-    constant = np.flatnonzero((rows == rows[0]).all(axis=0))
+def check_varies(lowest: np.ndarray, highest: np.ndarray, names: Sequence[str] | None) -> None:
+    """Raise ValueError, naming the columns, where lowest and highest value (D,) are the same."""
+    constant = np.flatnonzero(lowest == highest)
     if len(constant):
         raise ValueError(
             "constant columns have no density: "

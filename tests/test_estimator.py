@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import trim_mean
 from sklearn.exceptions import NotFittedError
 
 from rbig_numba import RBIG
@@ -43,7 +44,8 @@ def test_far_rows_do_not_meet(moons_model):
     """The notebook's flow sends (10, 10) and (1000, 1000) to one z, which comes back as neither."""
     X = np.array([[5.0, 5.0], [10.0, 10.0], [1000.0, 1000.0]])
     z = moons_model.transform(X)
-    assert np.abs(np.diff(z, axis=0)).min() > 0.1
+    # Rows meet where all columns do: the random axes may leave one of them nearly alike.
+    assert np.abs(np.diff(z, axis=0)).max(axis=1).min() > 0.1
     np.testing.assert_allclose(moons_model.inverse_transform(z), X, rtol=1e-10)
 
 
@@ -93,7 +95,8 @@ def test_ugly_tables(name, rng):
     assert np.isfinite(drawn).all()
     assert np.isfinite(model.score_samples(drawn)).all()
     if len(X) > 2 and name != "Cauchy":
-        error = np.abs(np.median(drawn, axis=0) - np.median(X, axis=0))
+        # Not the median, which jumps where half of the tied rows are below.
+        error = np.abs(trim_mean(drawn, 0.1) - trim_mean(X, 0.1))
         assert (error <= 0.5 * X.std(axis=0)).all()
 
 

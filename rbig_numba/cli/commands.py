@@ -16,9 +16,6 @@ from rbig_numba import __version__
 from rbig_numba.files import check_writable, replacing
 
 if TYPE_CHECKING:
-    import numpy as np
-    import pyarrow as pa
-
     from rbig_numba.estimator import RBIG
 
 app = typer.Typer(
@@ -79,17 +76,16 @@ def fit(
         "n_jobs": n_jobs,
     }
     _check_output(output, [".rbig"])
-    rows = _read(table)
     from rbig_numba.cli.report import outcome
     from rbig_numba.estimator import RBIG
 
     start = time.perf_counter()
-    model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet).fit(rows)
+    model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet).fit(table)
     seconds = time.perf_counter() - start
     model.save(output)
     if not quiet:
-        n_rows, n_columns = rows.shape
-        say(f"{n_rows} rows, {n_columns} columns, {outcome(model)}, {seconds:.1f} s: {output}")
+        shape = f"{model.n_samples_fit_} rows, {model.n_features_in_} columns"
+        say(f"{shape}, {outcome(model)}, {seconds:.1f} s: {output}")
 
 
 @app.command()
@@ -164,14 +160,6 @@ def _load(path: Path) -> RBIG:
     from rbig_numba.estimator import RBIG
 
     return RBIG.load(path)
-
-
-def _read(path: Path) -> np.ndarray | pa.Table:
-    """Read rows; columns keep their names, which the estimator remembers."""
-    from rbig_numba.tables import as_arrow, read_table
-
-    rows, names = read_table(path)
-    return as_arrow(rows, names) if names else rows
 
 
 def _check_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:

@@ -36,6 +36,7 @@ def _facts(path: Path, model: RBIG) -> Table:
     grid = Table.grid(padding=(0, 2))
     grid.add_row("file", f"{path}, {path.stat().st_size:,} bytes")
     grid.add_row("read by", f"rbig-numba {__version__}")
+    grid.add_row("rows", f"{model.n_samples_fit_:,}")
     grid.add_row("columns", ", ".join(columns))
     grid.add_row("parameters", ", ".join(f"{k}={v!r}" for k, v in model.get_params().items()))
     grid.add_row("flow", f"{len(model.flow_.bijections)} bijections, {numbers:,} numbers")

@@ -1,4 +1,4 @@
-"""Walking over blocks of rows, on threads."""
+"""Work on threads: kernels release the GIL, so that threads suffice."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any, TypeVar
 
 from joblib import effective_n_jobs
 
-# Fixed, so that sums over blocks have the same bits for any number of threads.
-BLOCK_ROWS = 8192
+# Rows a thread works on at a time. Fixed, so that sums over blocks have the same bits for any
+# number of threads; with 10 columns of doubles a block is 330 KB and stays in a second-level cache.
+BLOCK_ROWS = 4096
 
 Result = TypeVar("Result")
 
 
-def row_blocks(n_rows: int) -> list[slice]:
+def row_blocks(n_rows: int, size: int = BLOCK_ROWS) -> list[slice]:
     """Return the slices that cover n_rows in order."""
-    return [slice(start, start + BLOCK_ROWS) for start in range(0, n_rows, BLOCK_ROWS)]
+    return [slice(start, start + size) for start in range(0, n_rows, size)]
 
 
 def map_threads(
     function: Callable[[Any], Result], items: Iterable[Any], n_jobs: int | None
 ) -> list[Result]:
-    """Return function(item) of each item, in order; kernels release the GIL, so threads suffice."""
+    """Return function(item) of each item, in order."""
     items = list(items)
     n_threads = min(effective_n_jobs(n_jobs), len(items))
     if n_threads < 2:

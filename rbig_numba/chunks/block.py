@@ -1,0 +1,146 @@
+"""One block of rows, and the three things that a fit does with it: load, count, advance."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from rbig_numba import binning
+from rbig_numba.bijections.base import Bijection, as_columns
+from rbig_numba.flow import base_log_prob
+from rbig_numba.kernels import hashing
+from rbig_numba.statistics import (
+    Counts,
+    Sample,
+    Summary,
+    Totals,
+    moments_of,
+)
+from rbig_numba.threads import BLOCK_ROWS
+
+_ONES = np.ones(BLOCK_ROWS)
+
+
+class Rows(NamedTuple):
+    """Columns (D, n), C order, float32 or float64, and weights (n,), None if all are 1."""
+
+    columns: np.ndarray
+    weights: np.ndarray | None
+
+    @property
+    def row_weights(self) -> np.ndarray:
+        """The weights as an array."""
+        return _ONES[: self.columns.shape[1]] if self.weights is None else self.weights
+
+
+class Block(NamedTuple):
+    """Rows that are fitted, and rows that only judge the fit."""
+
+    train: Rows
+    held_out: Rows
+
+
+class Split(NamedTuple):
+    """Which rows are held out: those whose content has a hash below `limit`, of 2^64.
+
+    Equal rows are on the same side, whatever their order, and whatever blocks they come in; a row
+    of weight 2 is the same as a row that stands there twice.
+    """
+
+    seed: int
+    limit: int
+
+
+def load(
+    rows: np.ndarray, weights: np.ndarray | None, split: Split, ceiling: int
+) -> tuple[Block, Summary]:
+    """Copy raw rows (n, D), n <= BLOCK_ROWS, into a block.
+
+    Rows of hashes above `ceiling` are kept out of the sample: SAMPLE_ROWS lower ones are known.
+    """
+    columns = np.ascontiguousarray(rows.T)
+    if weights is not None and (weights == 0.0).any():
+        columns, weights = columns[:, weights > 0.0], weights[weights > 0.0]
+    hashes = np.empty(columns.shape[1], dtype=np.uint64)
+    exact = np.ascontiguousarray(columns, dtype=np.float64)
+    hashing.hash_rows(exact, np.uint64(split.seed), hashes)
+    is_held_out = hashes < np.uint64(split.limit)
+    block = Block(*(_take(columns, weights, side) for side in (~is_held_out, is_held_out)))
+    return block, _summarise(block, hashes[~is_held_out], ceiling)
+
+
+def count(block: Block, bijections: Sequence[Bijection], grid: binning.Grid) -> Counts:
+    """Return the histograms of the training rows, pushed through bijections."""
+    seconds: dict[str, float] = {}
+    sums = np.zeros((len(block.train.columns), binning.N_BINS, 3))
+    columns, _ = _push(block.train, bijections, seconds)
+    with _stage(seconds, "histogram"):
+        binning.add_histograms(columns, block.train.row_weights, grid, sums)
+    return Counts(sums, seconds)
+
+
+def advance(block: Block, bijections: Sequence[Bijection]) -> tuple[Block, Totals]:
+    """Push a block through bijections; also return what the fit wants to know of the result."""
+    seconds: dict[str, float] = {}
+    scores = np.zeros((2, 3))
+    moved: list[Rows] = []
+    for rows, score in zip(block, scores, strict=True):
+        columns, log_det = _push(rows, bijections, seconds)
+        with _stage(seconds, "evaluate"):
+            weights = rows.row_weights
+            score[:] = weights.sum(), weights @ base_log_prob(columns.T), weights @ log_det
+        if rows is block.train:
+            with _stage(seconds, "moments"):
+                moments = moments_of(columns, weights)
+        moved.append(rows._replace(columns=columns.astype(rows.columns.dtype, copy=False)))
+    return Block(*moved), Totals(moments, scores, seconds)
+
+
+def _take(columns: np.ndarray, weights: np.ndarray | None, chosen: np.ndarray) -> Rows:
+    return Rows(
+        np.ascontiguousarray(columns[:, chosen]), None if weights is None else weights[chosen]
+    )
+
+
+def _summarise(block: Block, hashes: np.ndarray, ceiling: int) -> Summary:
+    columns = as_columns(block.train.columns.T)
+    weights = block.train.row_weights
+    extents = [
+        (rows.columns.min(axis=1, initial=np.inf), rows.columns.max(axis=1, initial=-np.inf))
+        for rows in block
+    ]
+    return Summary(
+        np.array([rows.columns.shape[1] for rows in block]),
+        np.stack([low for low, _ in extents]),
+        np.stack([high for _, high in extents]),
+        moments_of(columns, weights),
+        _sample(columns, weights, hashes, ceiling),
+    )
+
+
+def _sample(columns: np.ndarray, weights: np.ndarray, hashes: np.ndarray, ceiling: int) -> Sample:
+    below = hashes <= np.uint64(ceiling)
+    return Sample(hashes[below], np.ascontiguousarray(columns[:, below].T), weights[below])
+
+
+def _push(
+    rows: Rows, bijections: Sequence[Bijection], seconds: dict[str, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns (D, n), float64, behind the bijections, and their log-determinants (n,)."""
+    current, total = rows.columns.T, np.zeros(rows.columns.shape[1])
+    for bijection in bijections:
+        with _stage(seconds, bijection.kind):
+            current, log_det = bijection.forward(current)
+            total += log_det
+    return as_columns(current), total
+
+
+@contextmanager
+def _stage(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started

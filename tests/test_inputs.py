@@ -1,0 +1,243 @@
+"""Wherever rows come from, the model is the same: arrays, files, threads, order, weights."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+
+import numba
+import numpy as np
+import pandas as pd
+import pytest
+
+from rbig_numba import RBIG, threads
+from rbig_numba.chunks import stores
+from rbig_numba.tables import write_table
+
+NAMES = ["a", "b", "c"]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    rng = np.random.default_rng(0)
+    rows = rng.gamma(2.0, size=(30_000, 3)).astype(np.float32)
+    rows[:, 2] += np.sin(3 * rows[:, 0])
+    return rows
+
+
+@pytest.fixture(scope="module")
+def model(rows):
+    return fitted(rows)
+
+
+def fitted(X, **parameters):
+    return RBIG(**({"n_blocks": 4, "n_components": 4, "random_state": 0} | parameters)).fit(X)
+
+
+def same_bits(a, b, rows):
+    np.testing.assert_array_equal(a.score_samples(rows), b.score_samples(rows))
+
+
+@pytest.fixture(params=[".npy", ".parquet", ".csv"])
+def path(request, rows, tmp_path):
+    path = tmp_path / f"rows{request.param}"
+    # As doubles in CSV, which is read as such: the digits of a float32 are another double.
+    write_table(path, rows.astype(np.float64) if request.param == ".csv" else rows, NAMES)
+    return path
+
+
+def like(path, rows):
+    """Return the rows as the file has them, with names where it has names."""
+    rows = rows.astype(np.float64) if path.suffix == ".csv" else rows
+    return rows if path.suffix == ".npy" else pd.DataFrame(rows, columns=NAMES)
+
+
+def test_a_file_gives_the_same_bits_as_an_array(path, rows):
+    same = like(path, rows)
+    from_file, from_array = fitted(path), fitted(same)
+    same_bits(from_file, from_array, same)
+    assert from_file.score_samples(path).tobytes() == from_array.score_samples(same).tobytes()
+    assert (
+        from_file.transform(path).tobytes()
+        == np.ascontiguousarray(from_array.transform(same)).tobytes()
+    )
+    assert from_file.score(path) == from_array.score(same)
+    if path.suffix != ".npy":
+        assert list(from_file.feature_names_in_) == NAMES
+
+
+def test_other_columns_in_the_file_are_refused(model, rows, tmp_path):
+    write_table(tmp_path / "two.npy", rows[:, :2])
+    with pytest.raises(ValueError, match="2 features, but RBIG is expecting 3"):
+        model.score_samples(tmp_path / "two.npy")
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_a_mapped_array_gives_the_same_bits(mode, rows, model, tmp_path):
+    np.save(tmp_path / "rows.npy", np.vstack([rows[:5], rows]))
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode=mode)[5:]
+    if mode == "c":
+        mapped[:10] = rows[:10] + 1
+        expected = np.array(mapped)
+        same_bits(fitted(mapped), fitted(expected), rows)
+        np.testing.assert_array_equal(mapped, expected)
+    else:
+        same_bits(fitted(mapped), model, rows)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 8, None])
+def test_threads_give_the_same_bits_and_leave_numbas_alone(n_jobs, rows, model):
+    before = numba.get_num_threads()
+    same_bits(fitted(rows, n_jobs=n_jobs), model, rows)
+    assert numba.get_num_threads() == before
+
+
+def test_n_jobs_is_the_number_of_threads(rows, monkeypatch):
+    asked = []
+    pool = threads.ThreadPoolExecutor
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", lambda n: asked.append(n) or pool(n))
+    fitted(rows, n_jobs=1)
+    assert asked == []
+    fitted(rows, n_jobs=3)
+    assert max(asked) == 3
+
+
+def test_order_of_rows_changes_the_model_by_rounding_only(rows, model):
+    order = np.random.default_rng(1).permutation(len(rows))
+    other = fitted(rows[order])
+    assert len(other.history_) == len(model.history_)
+    np.testing.assert_allclose(other.score_samples(rows), model.score_samples(rows), atol=1e-5)
+
+
+def test_order_of_float64_rows_changes_the_model_to_1e_8(rows):
+    exact = rows.astype(np.float64)
+    order = np.random.default_rng(1).permutation(len(rows))
+    one, other = fitted(exact), fitted(exact[order])
+    np.testing.assert_allclose(other.score_samples(exact), one.score_samples(exact), atol=1e-8)
+
+
+def test_weights_are_rows_written_several_times_also_with_held_out_rows(rows):
+    exact = rows.astype(np.float64)
+    weights = np.random.default_rng(2).integers(0, 4, len(rows))
+    weighted = RBIG(n_blocks=4, random_state=0).fit(exact, sample_weight=weights)
+    repeated = RBIG(n_blocks=4, random_state=0).fit(np.repeat(exact, weights, axis=0))
+    assert weighted.history_[-1]["held_out"] == pytest.approx(
+        repeated.history_[-1]["held_out"], abs=1e-9
+    )
+    np.testing.assert_allclose(
+        weighted.score_samples(exact), repeated.score_samples(exact), atol=1e-8
+    )
+
+
+def test_weights_of_a_file(rows, tmp_path):
+    write_table(tmp_path / "rows.npy", rows)
+    weights = np.random.default_rng(2).uniform(0, 2, len(rows))
+    parameters = {"n_blocks": 2, "random_state": 0}
+    one = RBIG(**parameters).fit(rows, sample_weight=weights)
+    same_bits(RBIG(**parameters).fit(tmp_path / "rows.npy", sample_weight=weights), one, rows)
+    with pytest.raises(ValueError, match="sample_weight has 29999 values for 30000 rows"):
+        RBIG().fit(tmp_path / "rows.npy", sample_weight=weights[1:])
+
+
+def test_equal_rows_are_held_out_together():
+    rng = np.random.default_rng(3)
+    few = rng.normal(size=(40, 2))
+    rows = few[rng.integers(0, 40, 5000)]
+    weights = np.ones(5000)
+    model = RBIG(n_blocks=2, random_state=0, validation_fraction=0.3)
+    one = model.fit(rows, sample_weight=weights).history_[0]
+    distinct, counts = np.unique(rows, axis=0, return_counts=True)
+    two = model.fit(distinct, sample_weight=counts).history_[0]
+    assert one["held_out"] == pytest.approx(two["held_out"], abs=1e-9)
+
+
+def test_nan_in_a_late_block_names_file_rows_and_column(rows, tmp_path):
+    broken = rows.copy()
+    broken[25_000, 1] = np.nan
+    write_table(tmp_path / "rows.parquet", broken, NAMES)
+    model = RBIG()
+    with pytest.raises(
+        ValueError,
+        match=r"rows.parquet contains NaN in 1 of rows 24576 to 28671 \(the first is row 25000\), "
+        "columns 'b'",
+    ):
+        model.fit(tmp_path / "rows.parquet")
+    assert not hasattr(model, "flow_")
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_constant_column_in_a_file(rows, tmp_path):
+    rows = rows.copy()
+    rows[:, 1] = 7.0
+    write_table(tmp_path / "rows.parquet", rows, NAMES)
+    with pytest.raises(ValueError, match="constant columns have no density: 'b'; drop them"):
+        RBIG().fit(tmp_path / "rows.parquet")
+
+
+def test_a_file_of_one_row(tmp_path):
+    write_table(tmp_path / "rows.npy", np.ones((1, 2)))
+    with pytest.raises(ValueError, match=r"1 row.*at least 2"):
+        RBIG().fit(tmp_path / "rows.npy")
+
+
+def test_a_full_scratch_disk_is_named_and_leaves_nothing(rows, tmp_path, monkeypatch):
+    write_table(tmp_path / "rows.npy", rows)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+
+    def full(descriptor, data, offset):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(stores.os, "pwrite", full)
+    model = RBIG()
+    with pytest.raises(OSError, match=r"scratch file.*TMPDIR.*scratch'") as caught:
+        model.fit(tmp_path / "rows.npy")
+    assert caught.value.errno == 28
+    assert list(scratch.iterdir()) == []
+    assert not hasattr(model, "flow_")
+
+
+def test_scratch_file_is_in_tmpdir_and_gone_with_the_fit(rows, tmp_path, monkeypatch):
+    write_table(tmp_path / "rows.npy", rows)
+    opened = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+    fitted(tmp_path / "rows.npy")
+    if opened is not None:
+        assert set(os.listdir("/proc/self/fd")) <= opened
+
+
+MEASURE = """
+    import sys
+    import numpy as np
+    from rbig_numba import RBIG
+
+    def peak():
+        lines = open("/proc/self/status").read().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+
+    path = sys.argv[1]
+    few = np.random.default_rng(0).normal(size=(5000, 8)).astype("f4")
+    RBIG(n_blocks=1, random_state=0).fit(few)
+    before = peak()
+    X = np.load(path, mmap_mode="r") if sys.argv[2] == "memmap" else path
+    RBIG(n_blocks=1, n_components=2, random_state=0).fit(X)
+    print(peak() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("kind", ["memmap", "path"])
+def test_memory_does_not_grow_with_the_rows(kind, tmp_path):
+    path = tmp_path / "rows.npy"
+    rng = np.random.default_rng(0)
+    np.save(path, rng.standard_normal((6_000_000, 8), dtype=np.float32))  # 192 MB
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(MEASURE), path, kind],
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 120
