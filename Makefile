@@ -9,9 +9,11 @@ READY := .venv/ready
 demo: $(READY)
 	@$(BIN)/python -m examples.demo --out out $(if $(TABLE),--table "$(TABLE)")
 
-# Two processes: TensorFlow stays out of the engine's, so that a hidden import of it can't go unseen.
+# Processes of their own: TensorFlow and Dask stay out of the engine's, so that a hidden import of
+# them can't go unseen.
 test: $(READY)
-	@$(BIN)/python -m pytest tests --ignore=tests/export
+	@$(BIN)/python -m pytest tests --ignore=tests/export --ignore=tests/cluster
+	@$(BIN)/python -m pytest tests/cluster
 	@$(BIN)/python -m pytest tests/export
 
 lint: $(READY)

@@ -165,8 +165,10 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         X may be what `fit` takes; a Dask collection gives a lazy Dask array.
         """
 
-        def latent(rows: np.ndarray) -> np.ndarray:
-            return self.flow_.forward(rows, self.n_jobs)[0].astype(rows.dtype, copy=False)
+        check_is_fitted(self)
+
+        def latent(rows: np.ndarray, n_jobs: int | None) -> np.ndarray:
+            return self.flow_.forward(rows, n_jobs)[0].astype(rows.dtype, copy=False)
 
         return self._apply(latent, X, scalar=False)
 
@@ -181,7 +183,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
 
         X may be what `fit` takes; a Dask collection gives a lazy Dask array.
         """
-        return self._apply(lambda rows: self.flow_.log_prob(rows, self.n_jobs), X, scalar=True)
+        check_is_fitted(self)
+        return self._apply(self.flow_.log_prob, X, scalar=True)
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
@@ -209,12 +212,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
             if value < 1:
                 raise ValueError(f"{name}={value!r} must be at least 1")
         random_state = check_random_state(random_state)
+        shape = (n_samples, self.n_features_in_)
         if chunks is not None:
             from rbig_numba.chunks.cluster import sample_partitions
 
-            shape = (n_samples, self.n_features_in_)
-            return sample_partitions(self.sample, shape, chunks, random_state)
-        latent = random_state.standard_normal((n_samples, self.n_features_in_))
+            return sample_partitions(self.flow_.inverse, shape, chunks, random_state)
+        latent = random_state.standard_normal(shape)
         return self.flow_.inverse(latent, self.n_jobs)[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -256,8 +259,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     def _n_features_out(self) -> int:
         return self.n_features_in_
 
-    def _apply(self, function: Callable[[np.ndarray], np.ndarray], X: Any, *, scalar: bool) -> Any:
-        check_is_fitted(self)
+    def _apply(self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool) -> Any:
         from rbig_numba import inputs
 
         return inputs.apply(self, X, function, scalar=scalar)

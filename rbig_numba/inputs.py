@@ -51,10 +51,11 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
     return lambda split: load_local(source, weights, split, estimator.n_jobs)
 
 
-def apply(
-    estimator: Any, X: Any, function: Callable[[np.ndarray], np.ndarray], *, scalar: bool
-) -> Any:
-    """Return function(rows) of a table: of a path block by block, of a Dask collection lazily."""
+def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar: bool) -> Any:
+    """Return function(rows, n_jobs) of a table.
+
+    Of a path block by block; of a Dask collection lazily, and on one thread per partition.
+    """
     if is_lazy(X):
         from rbig_numba.chunks.cluster import map_partitions
 
@@ -65,22 +66,22 @@ def apply(
         label, start, parts = str(table.path), 0, []
         for rows in table.blocks(BLOCK_ROWS):
             validation.check_finite(rows, table.names, label, start)
-            parts.append(function(rows))
+            parts.append(function(rows, estimator.n_jobs))
             start += len(rows)
         return np.concatenate(parts)
-    return function(validation.check_rows(estimator, X))
+    return function(validation.check_rows(estimator, X), estimator.n_jobs)
 
 
 class _Checked:
     """A function of rows that checks them first; it pickles."""
 
-    def __init__(self, function: Callable[[np.ndarray], np.ndarray]) -> None:
+    def __init__(self, function: Callable[..., np.ndarray]) -> None:
         self.function = function
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         rows = np.asarray(rows, dtype=None if rows.dtype == np.float32 else np.float64)
         validation.check_finite(rows, None, "A partition of X")
-        return self.function(rows)
+        return self.function(rows, 1)
 
 
 def _open(estimator: Any, path: Any, *, fitting: bool) -> TableFile:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from joblib import effective_n_jobs
+from joblib import cpu_count
 
 # Rows a thread works on at a time. Fixed, so that sums over blocks have the same bits for any
 # number of threads; with 10 columns of doubles a block is 330 KB and stays in a second-level cache.
@@ -20,13 +20,23 @@ def row_blocks(n_rows: int, size: int = BLOCK_ROWS) -> list[slice]:
     return [slice(start, start + size) for start in range(0, n_rows, size)]
 
 
+def n_threads(n_jobs: int | None) -> int:
+    """Return how many threads n_jobs stands for: None is 1, -1 one per core, -2 one less.
+
+    joblib's own rule sets 1, with a warning, inside a Dask worker.
+    """
+    if n_jobs is None:
+        return 1
+    return n_jobs if n_jobs > 0 else max(1, cpu_count() + 1 + n_jobs)
+
+
 def map_threads(
     function: Callable[[Any], Result], items: Iterable[Any], n_jobs: int | None
 ) -> list[Result]:
     """Return function(item) of each item, in order."""
     items = list(items)
-    n_threads = min(effective_n_jobs(n_jobs), len(items))
-    if n_threads < 2:
+    size = min(n_threads(n_jobs), len(items))
+    if size < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(size) as pool:
         return list(pool.map(function, items))

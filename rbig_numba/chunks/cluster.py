@@ -100,17 +100,21 @@ def map_partitions(
 
 
 def sample_partitions(
-    sample: Callable[..., np.ndarray],
+    inverse: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
     shape: tuple[int, int],
     chunks: int,
     random_state: np.random.RandomState,
 ) -> da.Array:
-    """Return a lazy array of rows of a shape (N, D), sample(size, seed) for each partition."""
-    n_samples, n_columns = shape
-    sizes = [min(chunks, n_samples - start) for start in range(0, n_samples, chunks)]
+    """Return a lazy array of rows of a shape (N, D), from N(0, I) through the inverse of a flow."""
+
+    def draw(size: int, seed: int) -> np.ndarray:
+        latent = np.random.RandomState(seed).standard_normal((size, shape[1]))
+        return inverse(latent)[0]
+
+    sizes = [min(chunks, shape[0] - start) for start in range(0, shape[0], chunks)]
     seeds = random_state.randint(2**31, size=len(sizes)).tolist()
     parts = [
-        da.from_delayed(delayed(sample)(size, seed), (size, n_columns), dtype=np.float64)
+        da.from_delayed(delayed(draw)(size, seed), (size, shape[1]), dtype=np.float64)
         for size, seed in zip(sizes, seeds, strict=True)
     ]
     return da.concatenate(parts)
