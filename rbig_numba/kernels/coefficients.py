@@ -1,15 +1,21 @@
 """Polynomials behind the normal distribution, shared by the kernels and by the Keras layers.
 
-Both are Chebyshev interpolants at 80 nodes, computed with 50 digits and rounded once, in powers of
-a variable t in [-1, 1], lowest power first; `tests/kernels/test_coefficients.py` derives them.
+All are Chebyshev interpolants at 80 nodes, computed with 50 digits and rounded once, in powers of
+the variable named, lowest power first; `tests/kernels/test_coefficients.py` derives them.
 
 Mills ratio, u >= 0, t = (u - 4) / (u + 4):
     M(u) = (1 - Phi(u)) / phi(u) = P(t) / (u + 4), relative error 2e-16 for every u.
     The map of the half line is that of Shepherd and Laframboise (1981), Math. Comp. 36, 249-253.
 
 Normal quantile from a log-probability l = log p, log(1/2) >= l >= -750:
-    y = log(-2 l), t = (y - centre) / half_width, Phi^-1(p) = -Q(t), interpolation error 5e-16;
-    evaluated in doubles within 24 ulp of 1 near the median and 5 ulp in the tail.
+    y = log(-2 l), t = (y - centre) / half_width, Phi^-1(p) = -Q(t), interpolation error 5e-16.
+    Near the median Q cancels to 0, 24 ulp of 1 off in doubles; R(t) = Q(t) / (1 + t) has the zero
+    taken out and keeps relative accuracy there: 4 ulp.
+
+Powers of two, |f| <= 1/2: 2^f, relative error 5e-18.
+
+Logarithm, w = s^2, |s| <= (sqrt(2) - 1) / (sqrt(2) + 1): atanh(s) = s + s^3 A(w), relative error
+    of the sum 5e-18.
 """
 
 import math
@@ -75,4 +81,89 @@ QUANTILE = (
     -5.71831678793439e-07,
     6.978968553490847e-08,
     5.6899601937377285e-08,
+)
+
+QUANTILE_RATIO = (
+    6.326634611649334,
+    5.969306894598544,
+    4.092330928141997,
+    1.9431844209379159,
+    0.6921348772236158,
+    0.21128858936534864,
+    0.05695709038996203,
+    0.010892485815549182,
+    0.0022757378230373786,
+    0.000936446741336924,
+    -0.00018700541000011024,
+    -6.205384470181389e-05,
+    0.00015518270380706866,
+    -5.046023438287635e-05,
+    -4.606833206209311e-05,
+    4.876873371571904e-05,
+    -1.4450900875901517e-06,
+    -2.418456878064313e-05,
+    1.125594002786926e-05,
+    7.681016411925789e-06,
+    -7.756030167449776e-06,
+    -1.1596356690757476e-06,
+    3.1483798808539313e-06,
+    -2.1604777016960351e-07,
+    -7.708983076706294e-07,
+    1.481061531075881e-07,
+    8.82435969887378e-08,
+    -2.379429493734535e-08,
+)
+
+EXP2 = (
+    1.0,
+    0.6931471805599453,
+    0.24022650695910158,
+    0.0555041086648217,
+    0.009618129107587253,
+    0.001333355814639035,
+    0.00015403530463727982,
+    1.5252733856295574e-05,
+    1.3215432534254118e-06,
+    1.0178051192117847e-07,
+    7.074194562613105e-09,
+    4.456675463639861e-10,
+)
+
+ATANH = (
+    0.3333333333333335,
+    0.19999999999949503,
+    0.14285714313086528,
+    0.11111105553063545,
+    0.09091445502524885,
+    0.07665832399653132,
+    0.07308546618779102,
+)
+
+MILLS_TOP = (
+    1.2533141373155003,
+    2.5288765732154075,
+    2.5210956000684552,
+    1.609115746122472,
+    0.7222653200284668,
+    0.2373400855581162,
+    0.057787552873646564,
+    0.010315284691483616,
+    0.0012982666299830605,
+    0.00010494396616616193,
+    4.20245415614956e-06,
+)
+
+MILLS_BOTTOM = (
+    1.0,
+    2.957188852644284,
+    4.096489523371719,
+    3.5166286655372114,
+    2.0839915018090225,
+    0.8979104434960191,
+    0.2880790025575331,
+    0.06913714076159692,
+    0.012234450779137452,
+    0.0015321613779689111,
+    0.00012356207756656406,
+    4.948011642612304e-06,
 )

@@ -6,15 +6,23 @@ that loop into vector code; only `quantile_of_log` beyond p = exp(-750) loops.
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
 
 from rbig_numba.kernels.coefficients import (
-    MILLS,
-    MILLS_CENTRE,
-    QUANTILE,
-    QUANTILE_CENTRE,
+    ATANH,
+    EXP2,
+    MILLS_BOTTOM,
+    MILLS_TOP,
     QUANTILE_HALF_WIDTH,
     QUANTILE_LOG_MIN,
+    QUANTILE_RATIO,
 )
 from rbig_numba.kernels.jit import bits_float, float_bits, kernel
 
@@ -29,54 +37,135 @@ _LOG2_E = 1.0 / math.log(2.0)
 # Adding 1.5 * 2^52 leaves the nearest integer in the low bits of the mantissa.
 _ROUNDER = 1.5 * 2.0**52
 _EXP_MIN = -708.0
-# Taylor coefficients of exp to degree 12: |remainder| < 2e-16 for |r| <= ln(2) / 2.
-_EXP = tuple(1.0 / math.factorial(k) for k in range(13))
-# atanh(s) / s in powers of s^2: |remainder| < 1e-17 for |s| <= (sqrt(2) - 1) / (sqrt(2) + 1).
-_ATANH = tuple(1.0 / (2 * k + 1) for k in range(11))
 _MANTISSA = (1 << 52) - 1
 _SQRT_HALF_BITS = float_bits(math.sqrt(0.5))
-# In even and odd powers: LLVM unrolls, and so vectorises around, loops over up to 14 coefficients;
-# over 24 it did so in one caller and not in the next (2.5 or 43 ns).
-_QUANTILE_EVEN, _QUANTILE_ODD = QUANTILE[0::2], QUANTILE[1::2]
-_MILLS_EVEN, _MILLS_ODD = MILLS[0::2], MILLS[1::2]
+# x = m 2^n with m in [sqrt(1/2), sqrt(2)): n + 1023 in the exponent bits of this offset.
+_OFFSET = (1023 << 52) - _SQRT_HALF_BITS
+_TWO_52 = 2.0**52
+_TWO_52_BITS = float_bits(_TWO_52)
+_Y_LOW = math.log(2.0 * math.log(2.0))
+# exp(-u^2 / 2) = 2^(-v^2) with v = u HALF_LOG2: a multiplication less in the loops over rows.
+HALF_LOG2 = math.sqrt(0.5 * _LOG2_E)
+# 2^(-v^2) stays normal here, times Mills ratio and weight too: subnormals cost 100 cycles.
+_V_MAX = 31.0
+# Powers of u would overflow far beyond; here 1 / u is the Mills ratio to 1e-18.
+_U_FAR = 1e9
 
 
-@kernel
-def polynomial(coefficients, t):
-    """Horner's rule, lowest power first."""
-    value = coefficients[-1]
-    for i in range(len(coefficients) - 2, -1, -1):
-        value = value * t + coefficients[i]
+def _series(coefficients: tuple[float, ...]) -> Callable[[float], float]:
+    """Return a polynomial, lowest power first, as even plus odd powers, written out.
+
+    As an intrinsic it costs nothing to compile on its own (a kernel per length took 0.1 s), and no
+    caller can fail to unroll it; one chain of Horner's rule would be twice as long in latency.
+    """
+
+    def value(t: float) -> float:
+        even, odd = 0.0, 0.0
+        for i in range(len(coefficients) - 1, -1, -1):
+            if i % 2:
+                odd = odd * (t * t) + coefficients[i]
+            else:
+                even = even * (t * t) + coefficients[i]
+        return even + t * odd
+
+    @intrinsic
+    def written_out(typing_context: Any, t: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            fused = ("contract",)
+
+            def step(total: Any, x: Any, addend: Any) -> Any:
+                return builder.fadd(builder.fmul(total, x, flags=fused), addend, flags=fused)
+
+            # LLVM counts 30 operations and calls whoever holds them, which ends vectorisation.
+            builder.function.attributes.add("alwaysinline")
+            square = builder.fmul(args[0], args[0])
+            constants = _loaded(builder, coefficients)
+            halves = []
+            for first in (0, 1):
+                *lower, total = constants[first::2]
+                for coefficient in reversed(lower):
+                    total = step(total, square, coefficient)
+                halves.append(total)
+            return step(halves[1], args[0], halves[0])
+
+        return types.float64(types.float64), codegen
+
+    @overload(value, inline="always")
+    def _value(t):
+        return lambda t: written_out(t)
+
     return value
+
+
+def _loaded(builder: Any, constants: tuple[float, ...]) -> list[Any]:
+    """Read constants from a variable, which LLVM does ahead of the loops.
+
+    LLVM knows no short address for a literal in JIT code: each one cost the loop a 64-bit move and
+    a broadcast next to its multiply-add. What it can't recompute it keeps on the stack as whole
+    vectors, and reads there for nothing.
+    """
+    array = ir.ArrayType(ir.DoubleType(), len(constants))
+    name = "rbig.series." + hashlib.sha256(repr(constants).encode()).hexdigest()[:16]
+    table = builder.module.globals.get(name)
+    if table is None:
+        table = ir.GlobalVariable(builder.module, array, name)
+        table.linkage = "weak"
+        table.initializer = ir.Constant(array, constants)
+    index, unchanging = ir.IntType(32), builder.module.add_metadata([])
+    values = []
+    for i in range(len(constants)):
+        value = builder.load(builder.gep(table, [index(0), index(i)]))
+        value.set_metadata("invariant.load", unchanging)
+        values.append(value)
+    return values
+
+
+_exp2 = _series(EXP2)
+_atanh = _series(ATANH)
+_mills_top, _mills_bottom = _series(MILLS_TOP), _series(MILLS_BOTTOM)
+_quantile_ratio = _series(QUANTILE_RATIO)
 
 
 @kernel
 def exp_negative(x):
-    """exp(x) for x <= 0, within 2 ulp; 0 below -708, before results turn subnormal."""
+    """exp(x) for x <= 709, within 2 ulp; 0 below -708, before results turn subnormal."""
     shifted = max(x, _EXP_MIN) * _LOG2_E + _ROUNDER
     n = shifted - _ROUNDER
     r = (max(x, _EXP_MIN) - n * _LN2_HIGH) - n * _LN2_LOW
-    power_of_two = bits_float((float_bits(shifted) << 52) + (1023 << 52))
-    value = polynomial(_EXP, r) * power_of_two
+    value = bits_float(float_bits(_exp2(r * _LOG2_E)) + (float_bits(shifted) << 52))
     return value if x >= _EXP_MIN else 0.0
 
 
 @kernel
 def log_positive(x):
     """log(x) for x > 0 and not subnormal, within 2 ulp: n ln 2 + 2 atanh((m - 1) / (m + 1))."""
-    offset = float_bits(x) - _SQRT_HALF_BITS
-    n = offset >> 52
+    offset = float_bits(x) + _OFFSET
+    # AVX2 converts no 64-bit integers: n goes into the mantissa of 2^52.
+    n = bits_float(((offset >> 52) & 0xFFF) + _TWO_52_BITS) - (_TWO_52 + 1023.0)
     m = bits_float((offset & _MANTISSA) + _SQRT_HALF_BITS)
     s = (m - 1.0) / (m + 1.0)
-    return n * _LN2_HIGH + (n * _LN2_LOW + 2.0 * s * polynomial(_ATANH, s * s))
+    return n * _LN2_HIGH + (n * _LN2_LOW + 2.0 * (s + s * s * s * _atanh(s * s)))
 
 
 @kernel
 def mills(u):
     """Mills ratio (1 - Phi(u)) / phi(u) for u >= 0."""
-    inverse = 1.0 / (u + MILLS_CENTRE)
-    t = (u - MILLS_CENTRE) * inverse
-    return (polynomial(_MILLS_EVEN, t * t) + t * polynomial(_MILLS_ODD, t * t)) * inverse
+    v = min(u, _U_FAR) * HALF_LOG2
+    ratio = _mills_top(v) / _mills_bottom(v)
+    return ratio if u < _U_FAR else 1.0 / u
+
+
+@kernel
+def bell_and_tail(v):
+    """exp(-u^2 / 2), and times that mills(|u|), for v = u HALF_LOG2.
+
+    Beyond |u| = 36.5 both stay below 1e-289.
+    """
+    distance = min(abs(v), _V_MAX)
+    shifted = _ROUNDER - distance * distance
+    fraction = (_ROUNDER - shifted) - distance * distance
+    bell = bits_float(float_bits(_exp2(fraction)) + (float_bits(shifted) << 52))
+    return bell, bell * _mills_top(distance) / _mills_bottom(distance)
 
 
 @kernel
@@ -93,15 +182,10 @@ def log_cdf(u):
 
 
 @kernel
-def quantile_variable(log_p):
-    """Return the t that `quantile_direct` takes."""
-    return (log_positive(-2.0 * log_p) - QUANTILE_CENTRE) * (1.0 / QUANTILE_HALF_WIDTH)
-
-
-@kernel
-def quantile_direct(t):
-    """Phi^-1(p) for -750 <= log p <= log(1/2), t = quantile_variable(log p), branch-free."""
-    return -(polynomial(_QUANTILE_EVEN, t * t) + t * polynomial(_QUANTILE_ODD, t * t))
+def quantile_direct(log_p):
+    """Phi^-1(p) for -750 <= log p <= log(1/2), branch-free."""
+    distance = (log_positive(-2.0 * log_p) - _Y_LOW) * (1.0 / QUANTILE_HALF_WIDTH)
+    return -distance * _quantile_ratio(distance - 1.0)
 
 
 @kernel
@@ -112,7 +196,7 @@ def quantile_of_log(log_p):
     terms of the expansion at infinity.
     """
     if log_p >= QUANTILE_LOG_MIN:
-        return quantile_direct(quantile_variable(log_p))
+        return quantile_direct(log_p)
     u = math.sqrt(-2.0 * log_p - math.log(-4.0 * math.pi * log_p))
     for _ in range(3):  # the start is within 1e-4, the second step within 1e-14
         ratio = mills(u)

@@ -3,6 +3,7 @@
 import math
 
 import mpmath
+import numpy as np
 import pytest
 
 import oracles
@@ -40,15 +41,61 @@ def quantile_at(t):
     return -oracles.quantile_of_log(-mpmath.exp(y) / 2)
 
 
+def quantile_ratio(t):
+    return quantile_at(t) / (1 + t)
+
+
 @pytest.mark.parametrize(
     ("function", "stored"),
-    [(scaled_mills, coefficients.MILLS), (quantile_at, coefficients.QUANTILE)],
-    ids=["mills", "quantile"],
+    [
+        (scaled_mills, coefficients.MILLS),
+        (quantile_at, coefficients.QUANTILE),
+        (quantile_ratio, coefficients.QUANTILE_RATIO),
+    ],
+    ids=["mills", "quantile", "quantile ratio"],
 )
 def test_polynomials_are_the_interpolants_rounded_once(function, stored):
     with mpmath.workdps(oracles.DIGITS):
         derived = interpolant(function, len(stored))
     assert derived == list(stored)
+
+
+def value(powers, x):
+    """Evaluate stored coefficients, lowest power first, with 50 digits."""
+    return mpmath.fsum(mpmath.mpf(power) * x**k for k, power in enumerate(powers))
+
+
+def largest_relative_error(approximation, function, arguments):
+    """Return it in units of 2^-53, the rounding of one operation."""
+    with mpmath.workdps(oracles.DIGITS):
+        errors = [abs(approximation(x) / function(x) - 1) for x in map(mpmath.mpf, arguments)]
+        return float(max(errors)) * 2.0**53
+
+
+def test_ratio_of_mills_to_less_than_a_rounding():
+    def stored(u):
+        v = u * mpmath.sqrt(1 / (2 * mpmath.log(2)))
+        return value(coefficients.MILLS_TOP, v) / value(coefficients.MILLS_BOTTOM, v)
+
+    u = [*np.linspace(0, 40, 400), *np.logspace(2, 20, 19)]
+    assert largest_relative_error(stored, oracles.mills_ratio, u) < 0.8
+    assert min(coefficients.MILLS_TOP + coefficients.MILLS_BOTTOM) > 0.0
+
+
+def test_power_of_two_to_less_than_a_rounding():
+    def stored(f):
+        return value(coefficients.EXP2, f)
+
+    error = largest_relative_error(stored, lambda f: 2**f, np.linspace(-0.5, 0.5, 400))
+    assert error < 0.25
+
+
+def test_logarithm_to_less_than_a_rounding():
+    def stored(s):
+        return s + s**3 * value(coefficients.ATANH, s * s)
+
+    s = np.linspace(1e-4, (math.sqrt(2) - 1) / (math.sqrt(2) + 1), 400)
+    assert largest_relative_error(stored, mpmath.atanh, s) < 0.25
 
 
 def test_map_of_the_quantile_meets_one_half_and_the_stated_limit():

@@ -57,7 +57,9 @@ def test_inverse_round_trip(distance, parameters):
     z = distance * np.linspace(-1.0, 1.0, 201)
     x, log_slope = run(mixture.inverse, z, parameters)
     again, forward_log_slope = run(mixture.forward, x, parameters)
-    np.testing.assert_allclose(log_slope, -forward_log_slope, rtol=1e-9, atol=1e-6)
+    # The slope is that of the last evaluation, up to a step before x: as noisy as `forward`'s own.
+    tolerance = 1e-6 + 1e-9 * np.abs(log_slope) + 4 * 2.0**-52 * z**2
+    assert (np.abs(log_slope + forward_log_slope) <= tolerance).all()
     # Either z comes back to its rounding or x can't be told any finer.
     finest = 8 * 2.0**-52 * np.abs(x) * np.exp(forward_log_slope)
     assert (np.abs(again - z) <= 32 * 2.0**-52 * np.maximum(1.0, np.abs(z)) + finest).all()

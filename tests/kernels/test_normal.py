@@ -46,6 +46,31 @@ def test_mills():
     assert largest_error(normal.mills, oracles.mills_ratio, u) < 4.0
 
 
+def test_mills_far_beyond_where_powers_overflow():
+    assert normal.mills(1e200) == 1e-200
+
+
+# v^2 rounds to half an ulp, which is 2^-53 v^2 ln 2 of the bell: 333 ulp of 2^-53 at 31.
+@pytest.mark.parametrize(("reach", "bound"), [(1.0, 4.0), (31.0, 250.0)])
+def test_bell_and_tail_are_those_of_the_normal_distribution(reach, bound):
+    v = RANDOM.uniform(-reach, reach, 500)
+
+    def bell(v):
+        return mpmath.exp(-mpmath.log(2) * mpmath.mpf(v) ** 2)
+
+    def tail(v):
+        return bell(v) * oracles.mills_ratio(abs(mpmath.mpf(v)) / mpmath.mpf(normal.HALF_LOG2))
+
+    assert largest_error(lambda v: normal.bell_and_tail(v)[0], bell, v) < bound
+    assert largest_error(lambda v: normal.bell_and_tail(v)[1], tail, v) < bound
+
+
+@pytest.mark.parametrize("v", [31.5, -1e3, 1e300, np.inf])
+def test_bell_and_tail_stay_normal_numbers_far_out(v):
+    bell, tail = normal.bell_and_tail(v)
+    assert np.finfo(float).tiny < tail < bell < 1e-289
+
+
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_log_cdf_in_both_tails(sign):
     u = sign * np.concatenate([RANDOM.uniform(0, 37, 400), np.logspace(-18, 0, 50)])
@@ -68,7 +93,7 @@ def quantile_argument(z):
 
 @pytest.mark.parametrize(
     ("low", "high", "bound"),
-    [(0.5, 2.0, 36.0), (2.0, 37.0, 5.0), (37.0, 39.0, 4.0), (39.0, 1e6, 1.0)],
+    [(0.1, 0.5, 9.0), (0.5, 37.0, 4.0), (37.0, 39.0, 4.0), (39.0, 1e6, 1.0)],
     ids=["centre", "tail", "seam", "far"],
 )
 def test_quantile_of_log(low, high, bound):
@@ -76,13 +101,13 @@ def test_quantile_of_log(low, high, bound):
     assert largest_error(normal.quantile_of_log, oracles.quantile_of_log, log_p) < bound
 
 
-# Terms of the polynomial reach 12 and cancel to 0: 16 times 2^-52 measured.
+# An ulp of log p is worth 0.6 ulp of 1 in z; 0.7 measured.
 def test_quantile_of_log_near_zero_is_right_to_an_absolute_error():
     for p in [0.5, 0.4999999, 0.49, 0.4, 0.31]:
         with mpmath.workdps(oracles.DIGITS):
             expected = oracles.quantile_of_log(mpmath.mpf(float(np.log(p))))
         assert normal.quantile_of_log(float(np.log(p))) == pytest.approx(
-            float(expected), abs=24 * EPSILON
+            float(expected), abs=1.5 * EPSILON
         )
 
 
