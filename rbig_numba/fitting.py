@@ -149,13 +149,14 @@ class _Steps:
             block.append(Affine(self.moments.mean, np.sqrt(np.diag(self.moments.covariance))))
         elif self.sample.shape[1] > 1:
             block.append(self._rotation())
+        started = time.perf_counter()
         self._move_sample(block)
         grid = binning.grid_of(self.sample, self.weights)
+        seconds = {"grid": time.perf_counter() - started}
         counts = self.rows.count(block, grid)
-        started = time.perf_counter()
-        block.append(self._mixture(binning.bins_of(counts.sums, grid)))
-        fitting = {"em": time.perf_counter() - started}
-        self._move_sample(block[-1:])
+        mixture, seconds["em"] = self._mixture(binning.bins_of(counts.sums, grid))
+        block.append(mixture)
+        self._move_sample([mixture])
         totals = self.rows.advance(block)
         self.moments = totals.moments
         self.bijections += block
@@ -167,7 +168,7 @@ class _Steps:
             "kind": " + ".join(bijection.kind for bijection in block[first:]),
             "train": train,
             "held_out": held_out if weights[1] else None,
-            "profile": merge_seconds([counts.seconds, fitting, totals.seconds]),
+            "profile": merge_seconds([counts.seconds, seconds, totals.seconds]),
         }
 
     def _rotation(self) -> Rotation:
@@ -175,12 +176,18 @@ class _Steps:
             return random_rotation(self.sample.shape[1], self.random_state)
         return pca_rotation(self.moments.covariance, self.moments.weight, self.random_state)
 
-    def _mixture(self, bins: np.ndarray) -> Mixture:
+    def _mixture(self, bins: np.ndarray) -> tuple[Mixture, float]:
+        """Fit all columns; also return the thread-seconds that this took."""
         affordable = max(1, int(self.moments.weight / ROWS_PER_COMPONENT))
         n_components = min(self.plan.n_components, affordable)
-        return from_columns(
-            map_threads(lambda column: fit_column(column, n_components), bins, self.plan.n_jobs)
-        )
+
+        def fit(column: np.ndarray) -> tuple[np.ndarray, float]:
+            started = time.perf_counter()
+            return fit_column(column, n_components), time.perf_counter() - started
+
+        fitted = map_threads(fit, bins, self.plan.n_jobs)
+        columns, seconds = zip(*fitted, strict=True)
+        return from_columns(list(columns)), sum(seconds)
 
     def _move_sample(self, bijections: Sequence[Bijection]) -> None:
         for bijection in bijections:
