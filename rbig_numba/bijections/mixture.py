@@ -9,15 +9,23 @@ from typing import ClassVar
 import numpy as np
 
 from rbig_numba.bijections.base import Bijection, as_columns
-from rbig_numba.kernels import em
+from rbig_numba.kernels import em, search
 from rbig_numba.kernels import mixture as kernels
 
 # Standardised columns. A wider floor blurs edges, a narrower one lets ties score without bound.
 MIN_SCALE = 1e-3
-MAX_ITER = 200
-TOL = 1e-6
 BACKGROUND_ROWS = 5.0
 BACKGROUND_SCALE = 2.0
+
+# What a fit spends. There is to gain what a short run gains over a single Gaussian, and what EM
+# makes of noise, 1.5 K over the number of rows: below PLAIN nats one start will do, below SMOOTH
+# coarse bins.
+PLAIN = 1e-3
+SMOOTH = 0.05
+NOISE = 1.5
+# Steps after a start or a merger, and from the best of all; nats left to gain when they may end.
+SHORT, LONG = 30, 300
+SHORT_TOL, LONG_TOL = 1e-5, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,13 +85,94 @@ def fit_column(bins: np.ndarray, n_components: int) -> np.ndarray:
     filled[0] /= total
     mean = filled[0] @ filled[1]
     scale = max(np.sqrt(filled[0] @ ((filled[1] - mean) ** 2 + filled[2])), MIN_SCALE)
-    fitted = np.empty((3, n_components))
-    em.fit1(filled, MIN_SCALE * _bulk(filled, scale), MAX_ITER, TOL, fitted)
+    fitted = _fitted(filled, MIN_SCALE * _bulk(filled, scale), total, n_components)
     share = BACKGROUND_ROWS / (BACKGROUND_ROWS + total)
     weights = np.append(fitted[0] * (1.0 - share), share)
     means = np.append(fitted[1], mean)
     scales = np.append(fitted[2], BACKGROUND_SCALE * scale)
     return np.stack([np.log(weights), means, np.log(scales)])
+
+
+def _fitted(bins: np.ndarray, floor: float, total: float, n_components: int) -> np.ndarray:
+    """Return the most likely weights, means and scales (3, K) that a search worth its time finds.
+
+    Bins (3, B) with weights that sum to 1, scales no less than floor, total weight in rows.
+    """
+    half = search.halved(bins)
+    quarter = search.halved(half)
+    start = np.empty((3, n_components))
+    search.k_means(quarter, floor, 0, start)
+    value, _ = em.ascend(quarter, floor, SHORT, SHORT_TOL, start)
+    gain, noise = value - _log_likelihood_of_one(quarter), NOISE * n_components / total
+    if gain + noise < PLAIN:
+        em.ascend(half, floor, SHORT, LONG_TOL, start)
+        return start
+    if gain < SMOOTH and noise < PLAIN:
+        return _searched(quarter, half, floor, start, factors=(1.5,), n_rounds=1)
+    return _searched(half, bins, floor, start, factors=(2.0, 1.5), n_rounds=4)
+
+
+def _log_likelihood_of_one(bins: np.ndarray) -> float:
+    """Return the log-likelihood per row, in nats, of a single Gaussian."""
+    mean = bins[0] @ bins[1]
+    return -0.5 * float(np.log(2.0 * np.pi * (bins[0] @ ((bins[1] - mean) ** 2 + bins[2]))) + 1.0)
+
+
+def _searched(
+    coarse: np.ndarray,
+    bins: np.ndarray,
+    floor: float,
+    start: np.ndarray,
+    *,
+    factors: tuple[float, ...],
+    n_rounds: int,
+) -> np.ndarray:
+    """Return the best of a start and others: too many components, fitted and merged.
+
+    First there are factors of K from k-means, from equal masses and then from equal bins. Then
+    all components of the best are split side by side, next time in place, until that fails twice.
+    """
+    best = start
+    value, _ = em.ascend(bins, floor, SHORT, SHORT_TOL, best)
+    failures = 0
+    for n in range(len(factors) + n_rounds):
+        if n < len(factors):
+            many = np.empty((3, int(factors[n] * start.shape[1])))
+            search.k_means(coarse, floor, n, many)
+        else:
+            many = _split(best, side_by_side=(n - len(factors)) % 2 == 0)
+        trial = _pruned(coarse, floor, many, start.shape[1])
+        trial_value, _ = em.ascend(bins, floor, SHORT, SHORT_TOL, trial)
+        failures = 0 if n < len(factors) or trial_value > value + SHORT_TOL else failures + 1
+        if trial_value > value:
+            best, value = trial, trial_value
+        if failures == 2:
+            break
+    em.ascend(bins, floor, LONG, LONG_TOL, best)
+    return best
+
+
+def _split(parameters: np.ndarray, *, side_by_side: bool) -> np.ndarray:
+    """Split every component in two: side by side, or in place into a narrow and a wide one."""
+    many = np.repeat(parameters, 2, axis=1)
+    many[0] *= 0.5
+    if side_by_side:
+        many[1, ::2] -= 0.8 * parameters[2]
+        many[1, 1::2] += 0.8 * parameters[2]
+    many[2, ::2] *= 0.6
+    many[2, 1::2] *= 0.6 if side_by_side else 1.3
+    return many
+
+
+def _pruned(bins: np.ndarray, floor: float, many: np.ndarray, n_components: int) -> np.ndarray:
+    """Merge the cheapest pairs, one or at first two at a time, with EM in between."""
+    em.ascend(bins, floor, SHORT, SHORT_TOL, many)
+    while many.shape[1] > n_components:
+        many = search.merge_cheapest(bins, many)
+        if many.shape[1] > n_components + 2:
+            many = search.merge_cheapest(bins, many)
+        em.ascend(bins, floor, SHORT // 2, SHORT_TOL, many)
+    return many
 
 
 def _bulk(bins: np.ndarray, scale: float) -> float:
