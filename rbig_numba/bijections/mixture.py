@@ -26,6 +26,12 @@ NOISE = 1.5
 # Steps after a start or a merger, and from the best of all; nats left to gain when they may end.
 SHORT, LONG = 30, 300
 SHORT_TOL, LONG_TOL = 1e-5, 1e-6
+# Starts with more components than asked for, by these factors. On each of 404 columns of nine real
+# tables they lead to within 5e-5 nats of the best of five k-means starts, or above; without the
+# last one a column falls 2e-4 below.
+SMOOTH_STARTS = ((search.GROWING_CELLS, 1.25), (search.EVEN_CELLS, 1.25))
+STARTS = ((search.GROWING_CELLS, 2.0), (search.EVEN_CELLS, 1.5), (search.EVEN_CELLS, 1.25))
+ROUNDS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,15 +107,15 @@ def _fitted(bins: np.ndarray, floor: float, total: float, n_components: int) -> 
     half = search.halved(bins)
     quarter = search.halved(half)
     start = np.empty((3, n_components))
-    search.k_means(quarter, floor, 0, start)
+    search.clusters(quarter, floor, search.EQUAL_MASSES, start)
     value, _ = em.ascend(quarter, floor, SHORT, SHORT_TOL, start)
     gain, noise = value - _log_likelihood_of_one(quarter), NOISE * n_components / total
     if gain + noise < PLAIN:
         em.ascend(half, floor, SHORT, LONG_TOL, start)
         return start
     if gain < SMOOTH and noise < PLAIN:
-        return _searched(quarter, half, floor, start, factors=(1.5,), n_rounds=1)
-    return _searched(half, bins, floor, start, factors=(2.0, 1.5), n_rounds=4)
+        return _searched(quarter, half, floor, start, SMOOTH_STARTS, 0)
+    return _searched(half, bins, floor, start, STARTS, ROUNDS)
 
 
 def _log_likelihood_of_one(bins: np.ndarray) -> float:
@@ -122,28 +128,28 @@ def _searched(
     coarse: np.ndarray,
     bins: np.ndarray,
     floor: float,
-    start: np.ndarray,
-    *,
-    factors: tuple[float, ...],
+    best: np.ndarray,
+    starts: tuple[tuple[int, float], ...],
     n_rounds: int,
 ) -> np.ndarray:
-    """Return the best of a start and others: too many components, fitted and merged.
+    """Return the best of parameters (3, K) and others: too many components, fitted and merged.
 
-    First there are factors of K from k-means, from equal masses and then from equal bins. Then
-    all components of the best are split side by side, next time in place, until that fails twice.
+    First come starts of their own; then all components of the best are split side by side, next
+    time in place, until that fails twice in a row.
     """
-    best = start
+    n_components = best.shape[1]
     value, _ = em.ascend(bins, floor, SHORT, SHORT_TOL, best)
     failures = 0
-    for n in range(len(factors) + n_rounds):
-        if n < len(factors):
-            many = np.empty((3, int(factors[n] * start.shape[1])))
-            search.k_means(coarse, floor, n, many)
+    for n in range(len(starts) + n_rounds):
+        if n < len(starts):
+            kind, factor = starts[n]
+            many = np.empty((3, int(factor * n_components)))
+            search.clusters(coarse, floor, kind, many)
         else:
-            many = _split(best, side_by_side=(n - len(factors)) % 2 == 0)
-        trial = _pruned(coarse, floor, many, start.shape[1])
+            many = _split(best, side_by_side=(n - len(starts)) % 2 == 0)
+        trial = _pruned(coarse, floor, many, n_components)
         trial_value, _ = em.ascend(bins, floor, SHORT, SHORT_TOL, trial)
-        failures = 0 if n < len(factors) or trial_value > value + SHORT_TOL else failures + 1
+        failures = 0 if n < len(starts) or trial_value > value + SHORT_TOL else failures + 1
         if trial_value > value:
             best, value = trial, trial_value
         if failures == 2:

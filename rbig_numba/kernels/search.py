@@ -13,6 +13,7 @@ from rbig_numba.kernels.em import MIN_WEIGHT, expectation, fill_terms
 from rbig_numba.kernels.jit import kernel, sum_kernel
 from rbig_numba.kernels.normal import log_positive
 
+EQUAL_MASSES, GROWING_CELLS, EVEN_CELLS = 0, 1, 2
 # Lloyd's rounds. The start need not be a fixed point of k-means.
 _LLOYD_ROUNDS = 20
 # Pairs whose merger is evaluated: with 3, one column in ten ends 1e-4 nats lower or more; with all
@@ -37,21 +38,33 @@ def halved(bins):
 
 
 @kernel
-def k_means(bins, floor, by_bins, parameters):
-    """Fill parameters with clusters: equal masses or bins at first, then the bins nearest a mean.
+def clusters(bins, floor, kind, parameters):
+    """Fill parameters (3, K) with K clusters of bins.
 
-    Means stay in order: each is within its own cell, an empty one where it was.
+    EQUAL_MASSES are refined by k-means: means stay in order, as each is within its own cell, an
+    empty one where it was. EVEN_CELLS and GROWING_CELLS, of equal width in x and in asinh of x in
+    standard deviations, give more components to the tails, and are left as they are.
     """
     p, x, v = bins[0], bins[1], bins[2]
     weights, means, scales = parameters[0], parameters[1], parameters[2]
     cluster, squares = np.empty(p.size, dtype=np.int64), np.empty(means.size)
     below, origin, overall = 0.0, 0.0, 0.0
     for b in range(p.size):
-        cluster[b] = min(int((below + 0.5 * p[b]) * means.size), means.size - 1)
-        cluster[b] = b * means.size // p.size if by_bins else cluster[b]
-        below += p[b]
         origin += p[b] * x[b]
-    for n in range(_LLOYD_ROUNDS):
+    for b in range(p.size):
+        distance = x[b] - origin
+        overall += p[b] * (distance * distance + v[b])
+    unit = 1.0 / math.sqrt(overall) if overall > 0.0 else 0.0
+    unit *= 1.0 if kind == GROWING_CELLS else 1e-6
+    low, high = math.asinh((x[0] - origin) * unit), math.asinh((x[p.size - 1] - origin) * unit)
+    for b in range(p.size):
+        share = below + 0.5 * p[b]
+        if kind != EQUAL_MASSES and high > low:
+            share = (math.asinh((x[b] - origin) * unit) - low) / (high - low)
+        cluster[b] = min(int(share * means.size), means.size - 1)
+        below += p[b]
+    n_rounds = _LLOYD_ROUNDS if kind == EQUAL_MASSES else 1
+    for n in range(n_rounds):
         weights[:] = 0.0
         squares[:] = 0.0
         for b in range(p.size):
@@ -63,7 +76,7 @@ def k_means(bins, floor, by_bins, parameters):
             elif n == 0:
                 means[k] = means[k - 1] if k > 0 else x[0]
         k = 0
-        for b in range(p.size if n < _LLOYD_ROUNDS - 1 else 0):
+        for b in range(p.size if n < n_rounds - 1 else 0):
             while k < means.size - 1 and x[b] > 0.5 * (means[k] + means[k + 1]):
                 k += 1
             cluster[b] = k
@@ -71,7 +84,6 @@ def k_means(bins, floor, by_bins, parameters):
     for b in range(p.size):
         distance = x[b] - means[cluster[b]]
         squares[cluster[b]] += p[b] * (distance * distance + v[b])
-        overall += p[b] * ((x[b] - origin) * (x[b] - origin) + v[b])
     for k in range(means.size):
         filled = weights[k] > MIN_WEIGHT  # an empty cluster is as wide as the column
         scales[k] = max(math.sqrt(squares[k] / weights[k] if filled else overall), floor)

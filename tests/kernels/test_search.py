@@ -33,24 +33,49 @@ def test_halved_bins_keep_all_moments(n_bins):
     )
 
 
-@pytest.mark.parametrize("by_bins", [0, 1])
-def test_k_means_clusters_are_the_bins_nearest_a_mean(by_bins):
+KINDS = [search.EQUAL_MASSES, search.GROWING_CELLS, search.EVEN_CELLS]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clusters_of_separate_heaps(kind):
     rng = np.random.default_rng(1)
-    x = np.sort(np.concatenate([rng.normal(m, 0.1, 100) for m in (-3.0, 0.0, 5.0)]))
+    x = np.sort(np.concatenate([rng.normal(m, 0.1, 100) for m in (-4.0, 0.0, 4.0)]))
     bins = np.stack([np.full(300, 1 / 300), x, np.full(300, 1e-4)])
     parameters = np.empty((3, 3))
-    search.k_means(bins, 1e-3, by_bins, parameters)
-    cluster = np.abs(x[:, None] - [-3.0, 0.0, 5.0]).argmin(axis=1)
+    search.clusters(bins, 1e-3, kind, parameters)
+    cluster = np.abs(x[:, None] - [-4.0, 0.0, 4.0]).argmin(axis=1)
     for k in range(3):
         part = x[cluster == k]
         expected = [len(part) / 300, part.mean(), np.sqrt(part.var() + 1e-4)]
         np.testing.assert_allclose(parameters[:, k], expected, rtol=1e-12)
 
 
+def test_cells():
+    x = np.sort(np.append(np.random.default_rng(0).standard_normal(297), [30.0, 40.0, 50.0]))
+    bins = np.stack([np.full(300, 1 / 300), x, np.zeros(300)])
+    u = np.arcsinh((x - x.mean()) / x.std())
+    for kind, scale in ((search.EVEN_CELLS, x), (search.GROWING_CELLS, u)):
+        parameters = np.empty((3, 4))
+        search.clusters(bins, 1e-3, kind, parameters)
+        cells = np.minimum(((scale - scale[0]) / (scale[-1] - scale[0]) * 4).astype(int), 3)
+        np.testing.assert_allclose(parameters[0], np.bincount(cells, minlength=4) / 300, atol=1e-14)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("x", [[0.5], [1e6, 1e6 + 1.0], [-1e6, 0.0, 1e-3, 1e6]])
+def test_clusters_of_few_bins(kind, x):
+    bins = np.stack([np.full(len(x), 1 / len(x)), x, np.zeros(len(x))])
+    parameters = np.empty((3, 5))
+    search.clusters(bins, 1e-3, kind, parameters)
+    assert np.isfinite(parameters).all()
+    assert (parameters[[0, 2]] > 0.0).all()
+    assert parameters[0].sum() == pytest.approx(1.0)
+
+
 def test_empty_clusters_are_wide_and_weigh_nothing():
     bins = np.array([[0.5, 0.5], [0.0, 1.0], [0.0, 0.0]])
     parameters = np.empty((3, 4))
-    search.k_means(bins, 1e-3, 0, parameters)
+    search.clusters(bins, 1e-3, search.EQUAL_MASSES, parameters)
     filled = parameters[0] > 0.1
     np.testing.assert_allclose(np.sort(parameters[1, filled]), [0.0, 1.0])
     np.testing.assert_array_equal(parameters[2, filled], 1e-3)
