@@ -8,6 +8,7 @@ import numpy as np
 
 from rbig_numba.bijections.base import as_columns
 from rbig_numba.kernels import histogram
+from rbig_numba.rounding import rounded
 
 # 256 bins lose up to 1e-2 nats on columns with many spikes, 512 less than 1e-3 against 2,024.
 N_BINS = 512
@@ -69,5 +70,14 @@ def add_histograms(columns: np.ndarray, weights: np.ndarray, grid: Grid, sums: n
 
 
 def bins_of(sums: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return bins (D, 3, N_BINS): weight, mean and variance of the rows in each bin."""
-    return histogram.moments(sums, grid.centres)
+    """Return bins (D, 3, N_BINS): weight, mean and variance of the rows in each bin.
+
+    An empty bin sits at its centre. All are rounded, so that the order of rows doesn't matter.
+    """
+    weights, first, second = np.moveaxis(sums, 2, 0)
+    filled = np.where(weights > 0.0, weights, 1.0)
+    shifts, squares = first / filled, second / filled
+    units = np.where(squares > 0.0, squares, 1.0)
+    variances = rounded(np.maximum(squares - shifts * shifts, 0.0), units)
+    means = grid.centres + rounded(shifts, np.sqrt(units))
+    return np.stack([rounded(weights, filled), means, variances], axis=1)

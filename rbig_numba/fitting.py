@@ -146,7 +146,8 @@ class _Steps:
         """
         block: list[Bijection] = []
         if first:
-            block.append(Affine(self.moments.mean, np.sqrt(np.diag(self.moments.covariance))))
+            mean, covariance = self.moments.rounded()
+            block.append(Affine(mean, np.sqrt(np.diag(covariance))))
         elif self.sample.shape[1] > 1:
             block.append(self._rotation())
         started = time.perf_counter()
@@ -174,7 +175,7 @@ class _Steps:
     def _rotation(self) -> Rotation:
         if self.plan.rotation == "random":
             return random_rotation(self.sample.shape[1], self.random_state)
-        return pca_rotation(self.moments.covariance, self.moments.weight, self.random_state)
+        return pca_rotation(self.moments.rounded()[1], self.moments.weight, self.random_state)
 
     def _mixture(self, bins: np.ndarray) -> tuple[Mixture, float]:
         """Fit all columns; also return the thread-seconds that this took."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rbig_numba.kernels import linear
+from rbig_numba.rounding import rounded
 
 # Rows whose quantiles place histogram edges; the histograms themselves count every row.
 SAMPLE_ROWS = 8192
@@ -30,6 +31,13 @@ class Moments(NamedTuple):
         """Covariance (D, D)."""
         lower = self.products / self.weight
         return lower + np.tril(lower, -1).T
+
+    def rounded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and covariance, free of the order in which they were summed up."""
+        deviations = np.sqrt(np.diag(self.covariance))
+        units = np.maximum(deviations, np.finfo(float).tiny)
+        covariance = rounded(self.covariance, np.outer(units, units))
+        return rounded(self.mean, units), covariance
 
 
 def moments_of(columns: np.ndarray, weights: np.ndarray) -> Moments:

@@ -22,12 +22,24 @@ COLUMNS = {
 }
 
 
-def histogram(x, weights, grid):
-    """Return bins of columns (D, n), counted in two runs."""
+def counted(x, weights, grid):
+    """Return the sums of columns (D, n), counted in two runs."""
     sums = np.zeros((len(x), N_BINS, 3))
     for part in (slice(0, 1000), slice(1000, None)):
         add_histograms(np.ascontiguousarray(x[:, part]), weights[part], grid, sums)
-    return bins_of(sums, grid)
+    return sums
+
+
+def histogram(x, weights, grid):
+    return bins_of(counted(x, weights, grid), grid)
+
+
+def unrounded(x, weights, grid):
+    """Return bins (D, 3, B) as they are before rounding, NaN where empty."""
+    weight, first, second = np.moveaxis(counted(x, weights, grid), 2, 0)
+    with np.errstate(invalid="ignore"):
+        shift = first / weight
+        return np.stack([weight, grid.centres + shift, second / weight - shift**2], axis=1)
 
 
 @pytest.fixture(params=COLUMNS)
@@ -49,7 +61,7 @@ def test_grid_is_sorted_finite_and_pickles(columns):
 def test_bins_are_those_between_the_edges(columns):
     weights = np.random.default_rng(1).uniform(0.5, 2.0, 3000)
     grid = grid_of(columns[:, :1500].T, weights[:1500])
-    bins = histogram(columns, weights, grid)
+    bins = unrounded(columns, weights, grid)
     for j in range(2):
         expected = oracles.histogram(columns[j], weights, grid.edges[j, : N_BINS - 1])
         filled = expected[0] > 0
@@ -61,7 +73,8 @@ def test_bins_are_those_between_the_edges(columns):
 def test_histograms_keep_mass_mean_and_variance(rows):
     rng = np.random.default_rng(1)
     x, weights = rng.standard_t(3, (rows, 2)), rng.uniform(0.5, 2.0, rows)
-    bins = histogram(x.T, weights, grid_of(x[: rows // 2], weights[: rows // 2]))
+    bins = unrounded(x.T, weights, grid_of(x[: rows // 2], weights[: rows // 2]))
+    bins[:, 1:] = np.where(bins[:, :1] > 0, bins[:, 1:], 0.0)
     mean, covariance = oracles.weighted_moments(x, weights)
     share = bins[:, 0] / weights.sum()
     np.testing.assert_allclose(share.sum(axis=1), 1.0, rtol=1e-12)
@@ -69,6 +82,29 @@ def test_histograms_keep_mass_mean_and_variance(rows):
     np.testing.assert_allclose(means, mean.astype(float), atol=1e-12)
     spread = ((bins[:, 1] - means[:, None]) ** 2 + bins[:, 2]) * share
     np.testing.assert_allclose(spread.sum(axis=1), np.diag(covariance).astype(float), rtol=1e-10)
+
+
+def test_rounding_moves_means_by_less_than_1e_7_of_the_spread_of_a_bin(columns):
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, 3000)
+    grid = grid_of(columns.T, weights)
+    exact, bins = unrounded(columns, weights, grid), histogram(columns, weights, grid)
+    spread = np.sqrt(exact[:, 2] + (exact[:, 1] - grid.centres) ** 2)
+    filled = exact[:, 0] > 0
+    for i, unit in enumerate([exact[:, 0], spread, spread**2]):
+        error = np.abs(bins[:, i] - exact[:, i])[filled]
+        assert (error <= 2.0**-24 * unit[filled] + 1e-15 * np.abs(exact[:, 1])[filled]).all()
+    np.testing.assert_array_equal(bins[:, 1][~filled], grid.centres[~filled])
+
+
+def test_order_of_rows_does_not_change_a_bit(columns):
+    weights = np.random.default_rng(1).uniform(0.5, 2.0, 3000)
+    grid = grid_of(columns.T, weights)
+    order = np.random.default_rng(4).permutation(3000)
+    one, other = (
+        histogram(columns, weights, grid),
+        histogram(columns[:, order], weights[order], grid),
+    )
+    assert one.tobytes() == other.tobytes()
 
 
 def test_each_of_few_distinct_values_has_its_own_bin():

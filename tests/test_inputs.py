@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from rbig_numba import RBIG, threads
-from rbig_numba.chunks import stores
+from rbig_numba.chunks import block, sources, stores
 from rbig_numba.tables import write_table
 
 NAMES = ["a", "b", "c"]
@@ -103,18 +103,27 @@ def test_n_jobs_is_the_number_of_threads(rows, monkeypatch):
     assert max(asked) == 3
 
 
-def test_order_of_rows_changes_the_model_by_rounding_only(rows, model):
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_order_of_rows_does_not_change_a_bit(dtype, rows):
+    rows = rows.astype(dtype)
     order = np.random.default_rng(1).permutation(len(rows))
-    other = fitted(rows[order])
-    assert len(other.history_) == len(model.history_)
-    np.testing.assert_allclose(other.score_samples(rows), model.score_samples(rows), atol=1e-5)
+    one, other = fitted(rows, n_blocks=12), fitted(rows[order], n_blocks=12)
+    same_bits(other, one, rows)
 
 
-def test_order_of_float64_rows_changes_the_model_to_1e_8(rows):
-    exact = rows.astype(np.float64)
-    order = np.random.default_rng(1).permutation(len(rows))
-    one, other = fitted(exact), fitted(exact[order])
-    np.testing.assert_allclose(other.score_samples(exact), one.score_samples(exact), atol=1e-8)
+@pytest.mark.parametrize("size", [1000, 4097, 100_000])
+def test_size_of_blocks_does_not_change_a_bit(size, rows, model, monkeypatch):
+    monkeypatch.setattr(block, "_ONES", np.ones(size))
+    for module in (sources, threads):
+        monkeypatch.setattr(module, "BLOCK_ROWS", size)
+    monkeypatch.setattr(sources, "row_blocks", lambda n: threads.row_blocks(n, size))
+    asked = []
+    load = block.load
+    monkeypatch.setattr(
+        block, "load", lambda rows, *more: asked.append(len(rows)) or load(rows, *more)
+    )
+    same_bits(fitted(rows), model, rows)
+    assert asked[0] == min(size, len(rows))
 
 
 def test_weights_are_rows_written_several_times_also_with_held_out_rows(rows):
@@ -125,9 +134,7 @@ def test_weights_are_rows_written_several_times_also_with_held_out_rows(rows):
     assert weighted.history_[-1]["held_out"] == pytest.approx(
         repeated.history_[-1]["held_out"], abs=1e-9
     )
-    np.testing.assert_allclose(
-        weighted.score_samples(exact), repeated.score_samples(exact), atol=1e-8
-    )
+    same_bits(weighted, repeated, exact)
 
 
 def test_weights_of_a_file(rows, tmp_path):
