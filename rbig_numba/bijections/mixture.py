@@ -11,6 +11,7 @@ import numpy as np
 from rbig_numba.bijections.base import Bijection, as_columns
 from rbig_numba.kernels import em, search
 from rbig_numba.kernels import mixture as kernels
+from rbig_numba.kernels.normal import LOG_SQRT_2PI
 
 # Standardised columns. A wider floor blurs edges, a narrower one lets ties score without bound.
 MIN_SCALE = 1e-3
@@ -87,11 +88,9 @@ def fit_column(bins: np.ndarray, n_components: int) -> np.ndarray:
         Log-weights, means and log-scales, K = n_components + 1.
     """
     total = bins[0].sum()
-    filled = np.ascontiguousarray(bins[:, bins[0] > 0])
-    filled[0] /= total
-    mean = filled[0] @ filled[1]
-    scale = max(np.sqrt(filled[0] @ ((filled[1] - mean) ** 2 + filled[2])), MIN_SCALE)
-    fitted = _fitted(filled, MIN_SCALE * _bulk(filled, scale), total, n_components)
+    filled, floor = filled_bins(bins)
+    mean, scale = _mean_and_scale(filled)
+    fitted = fit_bins(filled, floor, total, n_components)
     share = BACKGROUND_ROWS / (BACKGROUND_ROWS + total)
     weights = np.append(fitted[0] * (1.0 - share), share)
     means = np.append(fitted[1], mean)
@@ -99,29 +98,42 @@ def fit_column(bins: np.ndarray, n_components: int) -> np.ndarray:
     return np.stack([np.log(weights), means, np.log(scales)])
 
 
-def _fitted(bins: np.ndarray, floor: float, total: float, n_components: int) -> np.ndarray:
+def filled_bins(bins: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the bins that have rows, their weights summing to 1, and the floor under scales.
+
+    The floor follows the scale of the middle 80 % of the mass, so that a few rows at 1e6 do not
+    blur all the others.
+    """
+    filled = np.ascontiguousarray(bins[:, bins[0] > 0])
+    filled[0] /= filled[0].sum()
+    _, scale = _mean_and_scale(filled)
+    low, high = np.interp([0.1, 0.9], np.cumsum(filled[0]), filled[1])
+    return filled, MIN_SCALE * float(np.clip((high - low) / 2.563, MIN_SCALE * scale, scale))
+
+
+def _mean_and_scale(bins: np.ndarray) -> tuple[float, float]:
+    mean = float(bins[0] @ bins[1])
+    return mean, max(float(np.sqrt(bins[0] @ ((bins[1] - mean) ** 2 + bins[2]))), MIN_SCALE)
+
+
+def fit_bins(bins: np.ndarray, floor: float, total: float, n_components: int) -> np.ndarray:
     """Return the most likely weights, means and scales (3, K) that a search worth its time finds.
 
-    Bins (3, B) with weights that sum to 1, scales no less than floor, total weight in rows.
+    Takes what `filled_bins` returns, and the total weight in rows.
     """
     half = search.halved(bins)
     quarter = search.halved(half)
     start = np.empty((3, n_components))
     search.clusters(quarter, floor, search.EQUAL_MASSES, start)
     value, _ = em.ascend(quarter, floor, SHORT, SHORT_TOL, start)
-    gain, noise = value - _log_likelihood_of_one(quarter), NOISE * n_components / total
+    gain = value + np.log(_mean_and_scale(quarter)[1]) + LOG_SQRT_2PI + 0.5
+    noise = NOISE * n_components / total
     if gain + noise < PLAIN:
         em.ascend(half, floor, SHORT, LONG_TOL, start)
         return start
     if gain < SMOOTH and noise < PLAIN:
         return _searched(quarter, half, floor, start, SMOOTH_STARTS, 0)
     return _searched(half, bins, floor, start, STARTS, ROUNDS)
-
-
-def _log_likelihood_of_one(bins: np.ndarray) -> float:
-    """Return the log-likelihood per row, in nats, of a single Gaussian."""
-    mean = bins[0] @ bins[1]
-    return -0.5 * float(np.log(2.0 * np.pi * (bins[0] @ ((bins[1] - mean) ** 2 + bins[2]))) + 1.0)
 
 
 def _searched(
@@ -179,15 +191,6 @@ def _pruned(bins: np.ndarray, floor: float, many: np.ndarray, n_components: int)
             many = search.merge_cheapest(bins, many)
         em.ascend(bins, floor, SHORT // 2, SHORT_TOL, many)
     return many
-
-
-def _bulk(bins: np.ndarray, scale: float) -> float:
-    """Return the scale of the middle 80 % of the mass, between MIN_SCALE and 1 standard deviations.
-
-    The floor under widths follows it, so that a few rows at 1e6 do not blur all the others.
-    """
-    low, high = np.interp([0.1, 0.9], np.cumsum(bins[0]), bins[1])
-    return float(np.clip((high - low) / 2.563, MIN_SCALE * scale, scale))
 
 
 def from_columns(parameters: list[np.ndarray]) -> Mixture:
