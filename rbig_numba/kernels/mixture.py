@@ -91,32 +91,23 @@ def forward(columns, log_weights, means, log_scales, z, log_det):
 
 
 @kernel
-def nodes(components, n_each, x):
-    """Fill x (K n_each,) with equidistant quantiles of each component, in ascending order."""
+def nodes(components):
+    """Return a table of x, z, dx/dz and log dz/dx (4, T), x filled with where the nodes are.
+
+    They are equidistant quantiles of each component, in ascending order.
+    """
+    n_components = components.shape[1]
+    n_each = max(N_NODES // n_components, 4)
     spacing = 2.0 * REACH / (n_each - 1)
-    taken = np.zeros(components.shape[1], np.int64)
+    table = np.empty((4, n_components * n_each))
+    x, taken = table[0], np.zeros(n_components, np.int64)
     for t in range(x.size):
         first, x[t] = 0, np.inf
-        for k in range(components.shape[1]):
+        for k in range(n_components):
             quantile = components[1, k] + (spacing * taken[k] - REACH) * components[3, k]
             if taken[k] < n_each and quantile < x[t]:
                 first, x[t] = k, quantile
         taken[first] += 1
-
-
-@kernel
-def tabulate(parameters, components, work):
-    """Return x, z, dx/dz and log dz/dx (4, T) at the nodes of one column."""
-    n_components = components.shape[1]
-    n_each = max(N_NODES // n_components, 4)
-    table = np.empty((4, n_components * n_each))
-    nodes(components, n_each, table[0])
-    for start in range(0, table.shape[1], RUN):
-        # Row by row: of a block, Numba wouldn't know that its rows are contiguous.
-        x, z = table[0, start : start + RUN], table[1, start : start + RUN]
-        forward_run(x, parameters, components, work, z, table[3, start : start + RUN])
-    for t in range(table.shape[1]):
-        table[2, t] = exp_negative(min(-table[3, t], MAX_LOG))
     return table
 
 
@@ -146,17 +137,18 @@ def bracket1(z, components):
 
 
 @kernel
-def start_run(z, table, components, node, x, low, high):
-    """Fill where to start towards each z, and a bracket.
+def start_run(z, table, components, row, state):
+    """Fill where to start towards each z, and a bracket; row and state as `newton_run` takes them.
 
     Between nodes by the cubic of Hermite, its slopes limited to three secants, which keeps it
     monotone (Fritsch and Carlson 1980); beyond them along the tangent.
     """
     xs, zs, inverse_slopes = table[0], table[1], table[2]
+    x, low, high = state[0], state[1], state[2]
     last = zs.size - 1
-    search(z, zs, node)
+    search(z, zs, row)
     for i in range(z.size):
-        k = min(node[i], last - 1)
+        k = min(row[i], last - 1)
         low[i], high[i] = xs[k], xs[k + 1]
         height, width = zs[k + 1] - zs[k], xs[k + 1] - xs[k]
         left = min(inverse_slopes[k] * height, 3.0 * width)
@@ -167,78 +159,94 @@ def start_run(z, table, components, node, x, low, high):
     for i in range(z.size):
         if not zs[0] <= z[i] < zs[last]:
             low[i], high[i] = bracket1(z[i], components)
-            x[i] = xs[node[i]] + (z[i] - zs[node[i]]) * inverse_slopes[node[i]]
+            x[i] = xs[row[i]] + (z[i] - zs[row[i]]) * inverse_slopes[row[i]]
         x[i] = min(max(x[i], low[i]), high[i])
+        state[3, i], state[4, i], row[i] = high[i] - low[i], z[i], i
+        # No row arrives on the word of one evaluation: slopes of nodes, far off, misled by 200 ulp.
+        state[5, i] = np.nan
 
 
 @kernel
-def inverse_run(z, parameters, components, table, work, x, log_slope):
-    """Fill x with F(x) = Phi(z) and log dz/dx there; work is (13, RUN).
+def newton_run(n_active, row, state, reached, slope, x, log_slope):
+    """Take one step of Newton's method on z(x) - z, which is nearly linear; return rows still away.
 
-    Newton's method on z(x) - z, which is nearly linear, with a step of bisection whenever Newton
-    leaves the bracket or fails to halve the last step. A row has arrived where z(x) equals z to
-    the rounding of z(x) itself, where x moves by no more than 4 ulp, or where the next error,
-    from the change of slope since the last evaluation, is below rounding: most rows after two.
-    Only rows still on their way are evaluated again.
+    A step of bisection if Newton leaves the bracket or fails to halve the last step. A row has
+    arrived where z(x) equals z to the rounding of z(x) itself, where x moves by no more than
+    4 ulp, or where the next error, from the change of slope since the last evaluation, is below
+    rounding: most rows after two.
+
+    Parameters
+    ----------
+    n_active : int
+        Rows on their way, at the beginning of row and state; the call moves up those that stay.
+    row : ndarray of shape (RUN,)
+        Their places in x and log_slope.
+    state : ndarray of shape (8, RUN)
+        x, its bracket, its last step, the z wanted, z(x) and log dz/dx at the last evaluation;
+        the last is scratch.
+    reached, slope : ndarray of shape (RUN,)
+        z(x) and log dz/dx.
+    x, log_slope : ndarray of shape (N,)
+        Receive x after the step, and log dz/dx there.
     """
-    at, reached, slope, newton = work[3], work[4], work[5], work[6]
-    goal, low, high, step = work[7], work[8], work[9], work[10]
-    last_z, last_slope = work[11], work[12]
-    row = np.empty(z.size, np.int64)
-    start_run(z, table, components, row, at, low, high)
-    for i in range(z.size):
-        goal[i], step[i], row[i] = z[i], high[i] - low[i], i
-    # No row arrives on the word of one evaluation: slopes of nodes, far off, misled by 200 ulp.
-    last_z[: z.size] = np.nan
-    n_active = z.size
-    for _ in range(MAX_STEPS):
-        forward_run(at[:n_active], parameters, components, work, reached, slope)
-        for a in range(n_active):
-            newton[a] = (goal[a] - reached[a]) * exp_negative(min(-slope[a], MAX_LOG))
-        n_moving = 0
-        for a in range(n_active):
-            # Loaded first, so that nothing below need be a branch: z is random, and each wrong
-            # guess of the processor costs as much as a component.
-            x0, below, above = at[a], low[a], high[a]
-            error = reached[a] - goal[a]
-            below = x0 if error < 0.0 else below
-            above = above if error < 0.0 else x0
-            target = x0 + newton[a]
-            inside = (below <= target) & (target <= above)
-            inside &= abs(newton[a]) <= 0.5 * abs(step[a])
-            target = target if inside else 0.5 * (below + above)
-            bend = (slope[a] - last_slope[a]) / (reached[a] - last_z[a])
-            rounding = EPSILON * max(1.0, abs(goal[a]))
-            settled = abs(error) <= 16.0 * rounding
-            arrived = inside & (abs(error) < CLOSE) & (abs(bend * error) < CLOSE)
-            arrived &= 0.5 * abs(bend) * error * error <= rounding
-            moved = target - x0
-            if (abs(moved) > 4.0 * EPSILON * abs(x0)) & (not (settled | arrived)):
-                at[n_moving], goal[n_moving], row[n_moving] = target, goal[a], row[a]
-                low[n_moving], high[n_moving], step[n_moving] = below, above, moved
-                last_z[n_moving], last_slope[n_moving] = reached[a], slope[a]
-                n_moving += 1
-            else:
-                x[row[a]] = x0 if settled else target
-                log_slope[row[a]] = slope[a] - bend * error if arrived else slope[a]
-        n_active = n_moving
-        if n_active == 0:
-            break
+    at, low, high, step, goal = state[0], state[1], state[2], state[3], state[4]
+    last_z, last_slope, newton = state[5], state[6], state[7]
     for a in range(n_active):
-        x[row[a]], log_slope[row[a]] = at[a], last_slope[a]
+        newton[a] = (goal[a] - reached[a]) * exp_negative(min(-slope[a], MAX_LOG))
+    n_moving = 0
+    for a in range(n_active):
+        # Loaded first, so that nothing below need be a branch: z is random, and each wrong
+        # guess of the processor costs as much as a component.
+        x0, below, above = at[a], low[a], high[a]
+        error = reached[a] - goal[a]
+        below = x0 if error < 0.0 else below
+        above = above if error < 0.0 else x0
+        target = x0 + newton[a]
+        inside = (below <= target) & (target <= above)
+        inside &= abs(newton[a]) <= 0.5 * abs(step[a])
+        target = target if inside else 0.5 * (below + above)
+        bend = (slope[a] - last_slope[a]) / (reached[a] - last_z[a])
+        rounding = EPSILON * max(1.0, abs(goal[a]))
+        settled = abs(error) <= 16.0 * rounding
+        arrived = inside & (abs(error) < CLOSE) & (abs(bend * error) < CLOSE)
+        arrived &= 0.5 * abs(bend) * error * error <= rounding
+        moved = target - x0
+        x[row[a]] = x0 if settled else target
+        log_slope[row[a]] = slope[a] - bend * error if arrived else slope[a]
+        if (abs(moved) > 4.0 * EPSILON * abs(x0)) & (not (settled | arrived)):
+            at[n_moving], goal[n_moving], row[n_moving] = target, goal[a], row[a]
+            low[n_moving], high[n_moving], step[n_moving] = below, above, moved
+            last_z[n_moving], last_slope[n_moving] = reached[a], slope[a]
+            n_moving += 1
+    return n_moving
 
 
 @kernel
 def inverse(columns, log_weights, means, log_scales, x, log_det):
-    """Fill x (D, N) from z = columns (D, N) and add log |dx/dz| to log_det (N,)."""
-    work = runs(14)
-    log_slope = work[13]
+    """Fill x (D, N) from z = columns (D, N) and add log |dx/dz| to log_det (N,).
+
+    Only rows still on their way are evaluated again.
+    """
+    # One function around both calls: each caller of `forward_run` takes 0.7 s to compile.
+    state, work, row = runs(8), runs(6), np.empty(RUN, np.int64)
+    reached, slope, log_slope = work[3], work[4], work[5]
     for j in range(columns.shape[0]):
         parameters = log_weights[j], means[j], log_scales[j]
         components = direct_components(log_weights[j], means[j], log_scales[j])
-        table = tabulate(parameters, components, work)
+        table = nodes(components)
+        for start in range(0, table.shape[1], RUN):
+            # Row by row: of a block, Numba wouldn't know that its rows are contiguous.
+            at, z = table[0, start : start + RUN], table[1, start : start + RUN]
+            forward_run(at, parameters, components, work, z, table[3, start : start + RUN])
+        for t in range(table.shape[1]):
+            table[2, t] = exp_negative(min(-table[3, t], MAX_LOG))
         for start in range(0, columns.shape[1], RUN):
             z, out = columns[j, start : start + RUN], x[j, start : start + RUN]
-            inverse_run(z, parameters, components, table, work, out, log_slope)
+            start_run(z, table, components, row, state)
+            n_active, steps = z.size, 0
+            while n_active > 0 and steps < MAX_STEPS:
+                forward_run(state[0, :n_active], parameters, components, work, reached, slope)
+                n_active = newton_run(n_active, row, state, reached, slope, out, log_slope)
+                steps += 1
             for i in range(z.size):
                 log_det[start + i] -= log_slope[i]

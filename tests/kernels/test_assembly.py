@@ -101,6 +101,9 @@ def test_quantiles():
     assert LIBM.search(text) is None
 
 
-def test_starts_of_the_inverse_call_no_library():
-    text = assembly(mixture.start_run.py_func, ROW, ROWS, ROWS, int64[::1], ROW, ROW, ROW)
+def test_steps_of_the_inverse_call_no_library():
+    text = assembly(mixture.start_run.py_func, ROW, ROWS, ROWS, int64[::1], ROWS)
+    assert LIBM.search(text) is None
+    text = assembly(mixture.newton_run.py_func, int64, int64[::1], ROWS, ROW, ROW, ROW, ROW)
+    assert max(map(packed, vector_loops(text))) >= 10
     assert LIBM.search(text) is None
