@@ -42,6 +42,7 @@ class Rates:
 
     @classmethod
     def measured(cls) -> Rates:
+        """Measure them here and now."""
         return cls(multiply_add_rate(), copy_rate(), em.share_of_ceiling())
 
     def ceilings(self, n_rows: int, em_seconds: float) -> dict[str, float]:
@@ -87,7 +88,7 @@ def fit_figures(n_rows: int, pairs: int, rates: Rates) -> dict[str, float]:
 
 
 def shares_of_ceiling(model: RBIG, rates: Rates) -> dict[str, float]:
-    """Return the share of the ceiling that each stage of a fit reaches, and all of them together."""
+    """Return the share of the ceiling that each stage of a fit reaches, and all together."""
     spent: dict[str, float] = {}
     for record in model.history_:
         for stage, seconds in record["profile"].items():

@@ -164,7 +164,6 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
 
         X may be what `fit` takes; a Dask collection gives a lazy Dask array.
         """
-
         check_is_fitted(self)
 
         def latent(rows: np.ndarray, n_jobs: int | None) -> np.ndarray:
