@@ -21,7 +21,7 @@ from rbig_numba.kernels import mixture
 from rbig_numba.kernels.jit import kernel
 from rbig_numba.kernels.normal import INV_SQRT_2PI, LOG_SQRT_2PI, quantile_of_log
 
-N_ROWS, N_COLUMNS, N_COMPONENTS = 40_000, 4, 8
+N_ROWS, N_COLUMNS, N_COMPONENTS = 20_000, 8, 8
 SQRT_HALF = math.sqrt(0.5)
 # What the formula needs apart from its polynomials, a fused multiply-add counted as one: per
 # component standardising (1), the square, its rounding and the rest (3), the weight and both
