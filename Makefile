@@ -22,10 +22,15 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# Takes half an hour, best with nothing else running. DATA=folder of .npy tables adds EM's quality.
+BENCHMARKS := kernels em fit scale startup
 bench: $(READY)
+	@$(BIN)/python -m benchmarks.kernels --json out/kernels.json
+	@$(BIN)/python -m benchmarks.em --json out/em.json $(if $(DATA),--data "$(DATA)")
 	@$(BIN)/python -m benchmarks.fit --json out/fit.json
+	@$(BIN)/python -m benchmarks.scale --json out/scale.json
 	@$(BIN)/python -m benchmarks.startup --json out/startup.json
-	@$(BIN)/python -m benchmarks.readme out/fit.json out/startup.json
+	@$(BIN)/python -m benchmarks.readme $(BENCHMARKS:%=out/%.json)
 
 clean:
 	@rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

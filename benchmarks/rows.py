@@ -10,7 +10,7 @@ CHUNK = 250_000
 
 
 def skewed_rows(n_rows: int, seed: int, n_columns: int = 8) -> np.ndarray:
-    """Softplus of a mix of normals, plus a mix of their squares; mixes are the same for any seed."""
+    """Softplus of a mix of normals, plus a mix of their squares; the same mixes for any seed."""
     mixing = np.random.default_rng(0)
     a, b = mixing.normal(size=(2, n_columns, n_columns)) / np.sqrt(n_columns)
     e = np.random.default_rng(seed).normal(size=(n_rows, n_columns))
