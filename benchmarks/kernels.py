@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtr, ndtri, ndtri_exp
 from scipy.stats import norm
 
-from benchmarks.ceiling import multiply_add_rate
+from benchmarks.ceiling import multiply_add_rate, two_thread_scaling
 from benchmarks.harness import parser, report, timed
 from rbig_numba.kernels import coefficients as c
 from rbig_numba.kernels import mixture
@@ -140,6 +140,7 @@ def main() -> None:
     figures |= {
         "forward, best, ns": best,
         "two threads, times faster": median_ratio(seconds["forward"], seconds["two threads"]),
+        "two threads of multiply-adds alone, times faster": two_thread_scaling(),
         "ceiling of multiply-adds, ns": ceiling,
         "share of the ceiling": ceiling / best,
     }
