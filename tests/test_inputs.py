@@ -62,7 +62,8 @@ def test_a_file_gives_the_same_bits_as_an_array(path, rows):
         from_file.transform(path).tobytes()
         == np.ascontiguousarray(from_array.transform(same)).tobytes()
     )
-    assert from_file.score(path) == from_array.score(same)
+    # NumPy's mean of the same numbers differs in the last bit with where they lie in memory.
+    assert from_file.score(path) == pytest.approx(from_array.score(same), rel=1e-14)
     if path.suffix != ".npy":
         assert list(from_file.feature_names_in_) == NAMES
 

@@ -72,7 +72,8 @@ def test_scores_latents_and_samples_are_lazy(client, rows, in_memory):
         assert isinstance(result, da.Array)
     np.testing.assert_array_equal(scores.compute(), in_memory.score_samples(rows))
     np.testing.assert_array_equal(latents.compute(), in_memory.transform(rows))
-    assert in_memory.score(lazy) == in_memory.score(rows)
+    # NumPy's mean of the same numbers differs in the last bit with where they lie in memory.
+    assert in_memory.score(lazy) == pytest.approx(in_memory.score(rows), rel=1e-14)
     assert drawn.chunks == ((1_000, 1_000, 500), (3,))
     once, again = drawn.compute(), in_memory.sample(2_500, random_state=3, chunks=1_000).compute()
     np.testing.assert_array_equal(once, again)
