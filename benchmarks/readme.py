@@ -49,7 +49,7 @@ def headlines(parts: dict[str, dict[str, Any]]) -> str:
 
 def everything(parts: dict[str, dict[str, Any]]) -> str:
     """Return docs/measured.md."""
-    page = ["# All that benchmarks measured", "", "Written by `make bench`; medians."]
+    page = ["# All that benchmarks measured", "", "Written by `benchmarks.readme`; medians."]
     for name, part in parts.items():
         page += ["", f"## python -m benchmarks.{name}", "", "| figure | value |", "|---|---|"]
         page += [*lines(part["figures"]), "", _machine(part)]
