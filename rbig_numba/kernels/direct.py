@@ -13,12 +13,14 @@ from rbig_numba.kernels.jit import float_bits, kernel
 from rbig_numba.kernels.normal import (
     HALF_LOG2,
     INV_SQRT_2PI,
+    LN2,
     LOG_SQRT_2PI,
     aligned_stack,
     bell_and_mills,
     log_positive,
     quantile_direct,
     quantile_variable,
+    split,
 )
 
 # Below this a direct sum may have lost components to the floor of `bell_and_mills`, 1e-289.
@@ -65,25 +67,37 @@ def sums(x, components, pdf, lower, upper):
 
 
 @kernel
-def quantiles(pdf, lower, upper, z, log_slope):
-    """Fill z and log dz/dx from direct sums; return how many rows are beyond their reach."""
-    # Loops of one logarithm or polynomial each: all in one need 60 registers and take 1.7 times
-    # as long. The count comes alone too: with a sum LLVM interleaves the loop, and spills more.
-    aligned_stack()
+def count_far(pdf, lower, upper):
+    """Return how many rows are beyond the reach of direct sums."""
+    # A loop of its own: with a sum LLVM interleaves the others, and spills more.
     n_far = 0
-    for i in range(z.size):
+    for i in range(pdf.size):
         n_far += 1 if min(lower[i], upper[i], pdf[i]) <= DIRECT_MIN else 0
+    return n_far
+
+
+@kernel
+def quantiles(lower, upper, z):
+    """Fill z = Phi^-1(lower) from both masses."""
+    # Loops of one logarithm or polynomial each: all in one need 60 registers and take 1.7 times
+    # as long.
+    aligned_stack()
     for i in range(z.size):
-        z[i] = log_positive(max(min(lower[i], upper[i]), DIRECT_MIN))
-    for i in range(z.size):
-        log_slope[i] = log_positive(max(pdf[i], DIRECT_MIN)) + LOG_PDF_UNIT
-    for i in range(z.size):
-        z[i] = quantile_variable(z[i])
+        z[i] = quantile_variable(log_positive(min(lower[i], upper[i])))
     for i in range(z.size):
         value = quantile_direct(z[i])
-        log_slope[i] += 0.5 * value * value
         z[i] = value if lower[i] < upper[i] else -value
-    return n_far
+
+
+@kernel
+def multiply_slopes(pdf, z, product, log_slope):
+    """Multiply slopes by dz/dx, each product exp(log_slope), product within [sqrt(1/2), sqrt(2)).
+
+    Powers of two go into log_slope: a logarithm less for each number than to add up logarithms.
+    """
+    for i in range(z.size):
+        n, product[i] = split(product[i] * pdf[i])
+        log_slope[i] += 0.5 * z[i] * z[i] + (n * LN2 + LOG_PDF_UNIT)
 
 
 @kernel

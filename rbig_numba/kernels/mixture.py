@@ -9,13 +9,24 @@ import math
 
 import numpy as np
 
-from rbig_numba.kernels.direct import DIRECT_MIN, RUN, direct_components, quantiles, runs, sums
+from rbig_numba.kernels.direct import (
+    DIRECT_MIN,
+    LOG_PDF_UNIT,
+    RUN,
+    count_far,
+    direct_components,
+    multiply_slopes,
+    quantiles,
+    runs,
+    sums,
+)
 from rbig_numba.kernels.jit import kernel
 from rbig_numba.kernels.normal import (
     LOG_SQRT_2PI,
     exp_negative,
     log_cdf,
     log_pdf,
+    log_positive,
     quantile_of_log,
 )
 
@@ -64,30 +75,53 @@ def forward1(x, log_weights, means, log_scales):
 
 
 @kernel
-def forward_run(x, parameters, components, work, z, log_slope):
-    """Fill z and log dz/dx of one column's run of rows; work is (3, RUN)."""
-    pdf, lower, upper = work[0], work[1], work[2]
+def forward_run(x, parameters, components, work, z, product, log_slope):
+    """Fill z of one column's run of rows, and take dz/dx into their slopes.
+
+    Slopes are as in `multiply_slopes`; work is (4, RUN).
+    """
+    pdf, lower, upper, far = work[0], work[1], work[2], work[3]
     sums(x, components, pdf, lower, upper)
-    if quantiles(pdf, lower, upper, z, log_slope) > 0:
+    n_far = count_far(pdf[: x.size], lower, upper)
+    if n_far > 0:
         log_weights, means, log_scales = parameters
         for i in range(x.size):
+            far[i] = np.nan
             if min(lower[i], upper[i], pdf[i]) <= DIRECT_MIN:
-                z[i], log_slope[i] = forward1(x[i], log_weights, means, log_scales)
+                far[i], slope = forward1(x[i], log_weights, means, log_scales)
+                log_slope[i] += slope - LOG_PDF_UNIT
+                pdf[i], lower[i], upper[i] = 1.0, 0.5, 0.5
+    quantiles(lower, upper, z)
+    multiply_slopes(pdf, z, product, log_slope)
+    if n_far > 0:
+        for i in range(x.size):
+            z[i] = z[i] if math.isnan(far[i]) else far[i]
 
 
 @kernel
 def forward(columns, log_weights, means, log_scales, z, log_det):
     """Fill z (D, N) and add log |dz/dx| to log_det (N,)."""
-    work = runs(4)
-    log_slope = work[3]
+    work, product = runs(4), np.ones(columns.shape[1])
     for j in range(columns.shape[0]):
         parameters = log_weights[j], means[j], log_scales[j]
         components = direct_components(log_weights[j], means[j], log_scales[j])
         for start in range(0, columns.shape[1], RUN):
-            x, out = columns[j, start : start + RUN], z[j, start : start + RUN]
-            forward_run(x, parameters, components, work, out, log_slope)
-            for i in range(x.size):
-                log_det[start + i] += log_slope[i]
+            rows = slice(start, start + RUN)
+            x, out = columns[j, rows], z[j, rows]
+            forward_run(x, parameters, components, work, out, product[rows], log_det[rows])
+    for i in range(product.size):
+        log_det[i] += log_positive(product[i])
+
+
+@kernel
+def evaluate_run(x, parameters, components, work, z, log_slope):
+    """Fill z and log dz/dx of one column's run of rows; work is (5, RUN)."""
+    product = work[4]
+    product[: x.size] = 1.0
+    log_slope[: x.size] = 0.0
+    forward_run(x, parameters, components, work, z[: x.size], product, log_slope)
+    for i in range(x.size):
+        log_slope[i] += log_positive(product[i])
 
 
 @kernel
@@ -227,9 +261,9 @@ def inverse(columns, log_weights, means, log_scales, x, log_det):
 
     Only rows still on their way are evaluated again.
     """
-    # One function around both calls: each caller of `forward_run` takes 0.7 s to compile.
-    state, work, row = runs(8), runs(6), np.empty(RUN, np.int64)
-    reached, slope, log_slope = work[3], work[4], work[5]
+    # One function around both calls: each caller of `evaluate_run` takes 0.7 s to compile.
+    state, work, row = runs(8), runs(8), np.empty(RUN, np.int64)
+    reached, slope, log_slope = work[5], work[6], work[7]
     for j in range(columns.shape[0]):
         parameters = log_weights[j], means[j], log_scales[j]
         components = direct_components(log_weights[j], means[j], log_scales[j])
@@ -237,7 +271,7 @@ def inverse(columns, log_weights, means, log_scales, x, log_det):
         for start in range(0, table.shape[1], RUN):
             # Row by row: of a block, Numba wouldn't know that its rows are contiguous.
             at, z = table[0, start : start + RUN], table[1, start : start + RUN]
-            forward_run(at, parameters, components, work, z, table[3, start : start + RUN])
+            evaluate_run(at, parameters, components, work, z, table[3, start : start + RUN])
         for t in range(table.shape[1]):
             table[2, t] = exp_negative(min(-table[3, t], MAX_LOG))
         for start in range(0, columns.shape[1], RUN):
@@ -245,7 +279,7 @@ def inverse(columns, log_weights, means, log_scales, x, log_det):
             start_run(z, table, components, row, state)
             n_active, steps = z.size, 0
             while n_active > 0 and steps < MAX_STEPS:
-                forward_run(state[0, :n_active], parameters, components, work, reached, slope)
+                evaluate_run(state[0, :n_active], parameters, components, work, reached, slope)
                 n_active = newton_run(n_active, row, state, reached, slope, out, log_slope)
                 steps += 1
             for i in range(z.size):

@@ -20,14 +20,15 @@ from rbig_numba.kernels.coefficients import (
     EXP2,
     MILLS_BOTTOM,
     MILLS_TOP,
-    QUANTILE_HALF_WIDTH,
+    QUANTILE_BOTTOM,
     QUANTILE_LOG_MIN,
-    QUANTILE_RATIO,
+    QUANTILE_TOP,
 )
 from rbig_numba.kernels.jit import bits_float, float_bits, kernel
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
+LN2 = math.log(2.0)
 
 # Cody and Waite (1980): ln 2 in two parts, the first with so many trailing zero bits that
 # n * _LN2_HIGH is exact.
@@ -43,7 +44,7 @@ _SQRT_HALF_BITS = float_bits(math.sqrt(0.5))
 _OFFSET = (1023 << 52) - _SQRT_HALF_BITS
 _TWO_52 = 2.0**52
 _TWO_52_BITS = float_bits(_TWO_52)
-_Y_LOW = math.log(2.0 * math.log(2.0))
+_MEDIAN = math.sqrt(2.0 * math.log(2.0))
 # exp(-u^2 / 2) = 2^(-v^2) with v = u HALF_LOG2: a multiplication less in the loops over rows.
 HALF_LOG2 = math.sqrt(0.5 * _LOG2_E)
 
@@ -179,7 +180,7 @@ _atanh = _series(ATANH)
 _U_FAR = 38.0
 _mills_far = _series(tuple((-1.0) ** k * math.prod(range(1, 2 * k, 2)) for k in range(8)))
 _mills_top, _mills_bottom = _series(MILLS_TOP), _series(MILLS_BOTTOM)
-_quantile_ratio = _series(QUANTILE_RATIO)
+_quantile_top, _quantile_bottom = _series(QUANTILE_TOP), _series(QUANTILE_BOTTOM)
 
 
 @kernel
@@ -193,12 +194,18 @@ def exp_negative(x):
 
 
 @kernel
-def log_positive(x):
-    """log(x) for x > 0 and not subnormal, within 2 ulp: n ln 2 + 2 atanh((m - 1) / (m + 1))."""
+def split(x):
+    """Return n, as a double, and m in [sqrt(1/2), sqrt(2)), x = m 2^n > 0 and not subnormal."""
     offset = float_bits(x) + _OFFSET
     # AVX2 converts no 64-bit integers: n goes into the mantissa of 2^52.
     n = bits_float(((offset >> 52) & 0xFFF) + _TWO_52_BITS) - (_TWO_52 + 1023.0)
-    m = bits_float((offset & _MANTISSA) + _SQRT_HALF_BITS)
+    return n, bits_float((offset & _MANTISSA) + _SQRT_HALF_BITS)
+
+
+@kernel
+def log_positive(x):
+    """log(x) for x > 0 and not subnormal, within 2 ulp: n ln 2 + 2 atanh((m - 1) / (m + 1))."""
+    n, m = split(x)
     s = (m - 1.0) / (m + 1.0)
     return n * _LN2_HIGH + (n * _LN2_LOW + 2.0 * (s + s * s * s * _atanh(s * s)))
 
@@ -240,14 +247,14 @@ def log_cdf(u):
 
 @kernel
 def quantile_variable(log_p):
-    """Return what `quantile_direct` takes: 0 at the median, 2 at log p = -750."""
-    return (log_positive(-2.0 * log_p) - _Y_LOW) * (1.0 / QUANTILE_HALF_WIDTH)
+    """Return what `quantile_direct` takes: 0 at the median, 37.5 at log p = -750."""
+    return math.sqrt(-2.0 * log_p) - _MEDIAN
 
 
 @kernel
 def quantile_direct(distance):
     """Phi^-1(p) for -750 <= log p <= log(1/2), distance = quantile_variable(log p), branch-free."""
-    return -distance * _quantile_ratio(distance - 1.0)
+    return -distance * (_quantile_top(distance) / _quantile_bottom(distance))
 
 
 @kernel
