@@ -23,12 +23,19 @@ from rbig_numba.kernels.normal import INV_SQRT_2PI, LOG_SQRT_2PI, quantile_of_lo
 
 N_ROWS, N_COLUMNS, N_COMPONENTS = 20_000, 8, 8
 SQRT_HALF = math.sqrt(0.5)
+
+
+def steps(*polynomials: tuple[float, ...]) -> int:
+    """Return the multiply-adds of polynomials."""
+    return sum(len(coefficients) - 1 for coefficients in polynomials)
+
+
 # What the formula needs apart from its polynomials, a fused multiply-add counted as one: per
 # component standardising (1), the square, its rounding and the rest (3), the weight and both
 # tails (4), three sums (3); per element one logarithm and one exponent (5 each), the root and the
 # slope (5).
-PER_COMPONENT = sum(len(p) - 1 for p in (c.EXP2, c.MILLS_TOP, c.MILLS_BOTTOM)) + 11
-PER_ELEMENT = len(c.ATANH) - 1 + 10 + sum(len(p) - 1 for p in (c.QUANTILE_TOP, c.QUANTILE_BOTTOM)) + 5
+PER_COMPONENT = steps(c.EXP2, c.MILLS_TOP, c.MILLS_BOTTOM) + 11
+PER_ELEMENT = steps(c.ATANH, c.QUANTILE_TOP, c.QUANTILE_BOTTOM) + 15
 
 Run = Callable[..., None]
 

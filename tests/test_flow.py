@@ -10,6 +10,7 @@ from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.fitting import Plan, fit_flow
 from rbig_numba.flow import Flow, base_log_prob
+from rbig_numba.threads import BLOCK_ROWS
 
 PLAN = Plan(n_blocks=4, n_components=4, rotation="pca", n_iter_no_change=5, tol=0.0, n_jobs=1)
 
@@ -61,7 +62,7 @@ def test_same_bits_for_any_number_of_threads(flow, method):
 def test_a_row_has_the_bits_of_its_batch(flow):
     rows = np.random.default_rng(4).standard_normal((9000, 3))
     log_prob = flow.log_prob(rows)
-    for i in (0, 4095, 4096, 8999):
+    for i in (0, BLOCK_ROWS - 1, BLOCK_ROWS, 8999):
         assert flow.log_prob(rows[i : i + 1])[0] == log_prob[i]
 
 

@@ -9,8 +9,11 @@ Mills ratio, u >= 0, t = (u - 4) / (u + 4):
 
 Normal quantile from a log-probability l = log p, log(1/2) >= l >= -750:
     y = log(-2 l), t = (y - centre) / half_width, Phi^-1(p) = -Q(t), interpolation error 5e-16.
-    Near the median Q cancels to 0, 24 ulp of 1 off in doubles; R(t) = Q(t) / (1 + t) has the zero
-    taken out and keeps relative accuracy there: 4 ulp.
+
+Normal quantile again, as a ratio of polynomials in d = sqrt(-2 l) - sqrt(2 log 2), same range:
+    Phi^-1(p) = -d P(d) / Q(d), relative error 1.2e-16: 24 coefficients, all positive, and a root
+    for 28 and a logarithm. The zero at the median is a factor, which keeps relative accuracy there.
+    Fitted as the Mills ratio below, at 90 nodes in log(1 + d).
 
 Powers of two, |f| <= 1/2: 2^f, relative error 3e-16.
 

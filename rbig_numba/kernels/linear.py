@@ -16,24 +16,40 @@ RUN = 512
 def rotate(columns, matrix, out):
     """Fill out (D, N) with matrix.T @ columns, matrix (D, D).
 
-    Four input columns a pass: one at a time, half of the time goes into loading and storing `out`.
+    Many input columns a pass: one at a time, half of the time goes into loading and storing `out`.
     """
     n_columns, n_rows = columns.shape
     for start in range(0, n_rows, RUN):
-        stop = min(start + RUN, n_rows)
+        rows = slice(start, min(start + RUN, n_rows))
         for j in range(n_columns):
-            y = out[j, start:stop]
-            y[:] = 0.0
-            done = 0
+            y, done = out[j, rows], 0
+            if n_columns >= 8:
+                fill_eight(columns, rows, matrix[:8, j], y)
+                done = 8
+            else:
+                y[:] = 0.0
             while done + 4 <= n_columns:
-                a, b = columns[done, start:stop], columns[done + 1, start:stop]
-                c, d = columns[done + 2, start:stop], columns[done + 3, start:stop]
+                a, b = columns[done, rows], columns[done + 1, rows]
+                c, d = columns[done + 2, rows], columns[done + 3, rows]
                 add_four(a, b, c, d, matrix[done : done + 4, j], y)
                 done += 4
             for i in range(done, n_columns):
-                factor, x = matrix[i, j], columns[i, start:stop]
+                factor, x = matrix[i, j], columns[i, rows]
                 for r in range(y.size):
                     y[r] += factor * x[r]
+
+
+@kernel
+def fill_eight(columns, rows, factors, y):
+    """Fill y with the sum of the first eight columns, each times its factor."""
+    a, b, c, d = columns[0, rows], columns[1, rows], columns[2, rows], columns[3, rows]
+    e, f, g, h = columns[4, rows], columns[5, rows], columns[6, rows], columns[7, rows]
+    p, q, s, t = factors[0], factors[1], factors[2], factors[3]
+    u, v, w, z = factors[4], factors[5], factors[6], factors[7]
+    for r in range(y.size):
+        half = ((0.0 + p * a[r]) + q * b[r]) + s * c[r]
+        half = ((half + t * d[r]) + u * e[r]) + v * f[r]
+        y[r] = (half + w * g[r]) + z * h[r]
 
 
 @kernel

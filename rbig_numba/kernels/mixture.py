@@ -101,16 +101,20 @@ def forward_run(x, parameters, components, work, z, product, log_slope):
 @kernel
 def forward(columns, log_weights, means, log_scales, z, log_det):
     """Fill z (D, N) and add log |dz/dx| to log_det (N,)."""
-    work, product = runs(4), np.ones(columns.shape[1])
-    for j in range(columns.shape[0]):
-        parameters = log_weights[j], means[j], log_scales[j]
-        components = direct_components(log_weights[j], means[j], log_scales[j])
-        for start in range(0, columns.shape[1], RUN):
-            rows = slice(start, start + RUN)
+    n_columns, n_components = means.shape
+    work, components = runs(5), np.empty((n_columns, 4, n_components))
+    for j in range(n_columns):
+        components[j] = direct_components(log_weights[j], means[j], log_scales[j])
+    for start in range(0, columns.shape[1], RUN):
+        rows = slice(start, start + RUN)
+        product, log_slope = work[4], log_det[rows]
+        product[:] = 1.0
+        for j in range(n_columns):
+            parameters = log_weights[j], means[j], log_scales[j]
             x, out = columns[j, rows], z[j, rows]
-            forward_run(x, parameters, components, work, out, product[rows], log_det[rows])
-    for i in range(product.size):
-        log_det[i] += log_positive(product[i])
+            forward_run(x, parameters, components[j], work, out, product, log_slope)
+        for i in range(log_slope.size):
+            log_slope[i] += log_positive(product[i])
 
 
 @kernel

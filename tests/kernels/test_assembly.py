@@ -62,7 +62,7 @@ def scalar(loop):
         (normal.exp_negative, 11),
         (normal.log_positive, 6),
         (normal.mills, 20),
-        (normal.quantile_direct, 26),
+        (normal.quantile_direct, 22),
         (lambda v: normal.bell_and_mills(v)[1], 17),
     ],
     ids=["exp", "log", "mills", "quantile", "bell and mills"],
@@ -90,12 +90,20 @@ def test_direct_sums():
     assert len(loop.splitlines()) < 85
 
 
-def test_quantiles():
-    text = assembly(direct.quantiles.py_func, ROW, ROW, ROW, ROW, ROW)
+@pytest.mark.parametrize(
+    ("function", "n_arguments", "least"),
+    [
+        (direct.quantiles, 3, [8, 22]),  # logarithm and root, ratio of polynomials
+        (direct.multiply_slopes, 4, [2]),
+    ],
+    ids=["quantiles", "slopes"],
+)
+def test_loops_over_elements(function, n_arguments, least):
+    text = assembly(function.py_func, *[ROW] * n_arguments)
     loops = vector_loops(text)
-    assert sorted(map(packed, loops))[-1] >= 26
-    assert len(loops) == 4  # three logarithms and the polynomial
-    for loop in loops:
+    assert len(loops) == len(least)
+    for loop, at_least in zip(loops, least, strict=True):
+        assert packed(loop) >= at_least
         assert "call" not in loop
         assert scalar(loop) == []
     assert LIBM.search(text) is None

@@ -41,18 +41,13 @@ def quantile_at(t):
     return -oracles.quantile_of_log(-mpmath.exp(y) / 2)
 
 
-def quantile_ratio(t):
-    return quantile_at(t) / (1 + t)
-
-
 @pytest.mark.parametrize(
     ("function", "stored"),
     [
         (scaled_mills, coefficients.MILLS),
         (quantile_at, coefficients.QUANTILE),
-        (quantile_ratio, coefficients.QUANTILE_RATIO),
     ],
-    ids=["mills", "quantile", "quantile ratio"],
+    ids=["mills", "quantile"],
 )
 def test_polynomials_are_the_interpolants_rounded_once(function, stored):
     with mpmath.workdps(oracles.DIGITS):
@@ -80,6 +75,21 @@ def test_ratio_of_mills_to_a_rounding():
     u = np.linspace(0, 38.5, 400)
     assert largest_relative_error(stored, oracles.mills_ratio, u) < 1.2
     assert min(coefficients.MILLS_TOP + coefficients.MILLS_BOTTOM) > 0.0
+
+
+def test_ratio_of_quantile_to_a_rounding():
+    def stored(distance):
+        return value(coefficients.QUANTILE_TOP, distance) / value(
+            coefficients.QUANTILE_BOTTOM, distance
+        )
+
+    def exact(distance):
+        root = distance + mpmath.sqrt(2 * mpmath.log(2))
+        return -oracles.quantile_of_log(-root * root / 2) / distance
+
+    distance = np.geomspace(1e-3, 37.5, 400)
+    assert largest_relative_error(stored, exact, distance) < 1.2
+    assert min(coefficients.QUANTILE_TOP + coefficients.QUANTILE_BOTTOM) > 0.0
 
 
 def test_power_of_two_to_three_roundings():
