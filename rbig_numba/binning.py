@@ -9,11 +9,12 @@ import numpy as np
 from rbig_numba.bijections.base import as_columns
 from rbig_numba.kernels import histogram
 from rbig_numba.rounding import rounded
+from rbig_numba.threads import map_threads
 
 # 256 bins lose up to 1e-2 nats on columns with many spikes, 512 less than 1e-3 against 2,024.
 N_BINS = 512
-# Cells of the table that bins are looked up in. With 2,048 near-normal columns are no faster.
-N_CELLS = 1024
+# Cells of the table that bins are looked up in, of 0.0013 standard deviations of a normal column.
+N_CELLS = 4096
 
 
 class Grid(NamedTuple):
@@ -37,20 +38,23 @@ class Grid(NamedTuple):
     lookups: np.ndarray
 
 
-def grid_of(sample: np.ndarray, weights: np.ndarray) -> Grid:
+def grid_of(sample: np.ndarray, weights: np.ndarray, n_jobs: int | None = None) -> Grid:
     """Place the bins of each column of a sample of rows (S, D) with weights (S,)."""
     columns = as_columns(sample)
-    n_columns = len(columns)
-    edges = np.full((n_columns, 2 * N_BINS), np.inf)
-    centres, lookups = np.empty((n_columns, N_BINS)), np.empty((n_columns, 3))
-    tables = np.empty((n_columns, N_CELLS), dtype=np.int32)
-    for j, column in enumerate(columns):
-        x, mass = _sorted_mass(column, weights)
-        finite = edges[j, : N_BINS - 1]
-        histogram.place_edges(x, mass, finite)
-        histogram.place_centres(finite, centres[j])
-        histogram.fill_table(x, mass, finite, tables[j], lookups[j])
-    return Grid(edges, centres, tables, lookups)
+    placed = map_threads(lambda column: _place(column, weights), columns, n_jobs)
+    return Grid(*(np.stack(arrays) for arrays in zip(*placed, strict=True)))
+
+
+def _place(column: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return edges, centres, table and lookup of one column."""
+    x, mass = _sorted_mass(column, weights)
+    edges, centres = np.full(2 * N_BINS, np.inf), np.empty(N_BINS)
+    table, lookup = np.empty(N_CELLS, dtype=np.int32), np.empty(3)
+    finite = edges[: N_BINS - 1]
+    histogram.place_edges(x, mass, finite)
+    histogram.fill_table(x, mass, finite, table, lookup)
+    histogram.place_centres(finite, centres)
+    return edges, centres, table, lookup
 
 
 def _sorted_mass(column: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

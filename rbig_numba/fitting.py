@@ -18,7 +18,7 @@ from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotati
 from rbig_numba.chunks.block import Split
 from rbig_numba.flow import Flow
 from rbig_numba.statistics import Counts, Summary, Totals, merge_seconds
-from rbig_numba.threads import map_threads
+from rbig_numba.threads import map_threads, n_threads
 from rbig_numba.validation import check_varies
 
 # A component needs rows to be estimated from; tiny tables get fewer components than asked for.
@@ -152,7 +152,7 @@ class _Steps:
             block.append(self._rotation())
         started = time.perf_counter()
         self._move_sample(block)
-        grid = binning.grid_of(self.sample, self.weights)
+        grid = binning.grid_of(self.sample, self.weights, self.plan.n_jobs)
         seconds = {"grid": time.perf_counter() - started}
         counts = self.rows.count(block, grid)
         mixture, seconds["em"] = self._mixture(binning.bins_of(counts.sums, grid))
@@ -191,8 +191,13 @@ class _Steps:
         return from_columns(list(columns)), sum(seconds)
 
     def _move_sample(self, bijections: Sequence[Bijection]) -> None:
-        for bijection in bijections:
-            self.sample = bijection.forward(self.sample)[0]
+        def move(rows: np.ndarray) -> np.ndarray:
+            for bijection in bijections:
+                rows = bijection.forward(rows)[0]
+            return rows
+
+        parts = np.array_split(self.sample, n_threads(self.plan.n_jobs))
+        self.sample = np.concatenate(map_threads(move, parts, self.plan.n_jobs))
 
 
 def _best_length(history: list[dict]) -> int:

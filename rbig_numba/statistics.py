@@ -83,11 +83,20 @@ class Sample(NamedTuple):
 
 def merge_samples(parts: Sequence[Sample]) -> Sample:
     """Return the SAMPLE_ROWS lowest of several samples, weights of equal rows added."""
-    hashes, first, inverse = np.unique(
-        np.concatenate([part.hashes for part in parts]), return_index=True, return_inverse=True
-    )
-    weights = np.bincount(inverse, weights=np.concatenate([part.weights for part in parts]))
-    rows = np.concatenate([part.rows for part in parts])[first[:SAMPLE_ROWS]]
+    merged = Sample(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    if len(merged.hashes) > 2 * SAMPLE_ROWS:
+        # Hardly any rows are equal, and to sort all hashes takes 5 % of a fit of 100,000 rows.
+        lowest = merged.hashes <= np.partition(merged.hashes, 2 * SAMPLE_ROWS)[2 * SAMPLE_ROWS]
+        sample = _lowest_distinct(Sample(*(array[lowest] for array in merged)))
+        if len(sample.hashes) == SAMPLE_ROWS:
+            return sample
+    return _lowest_distinct(merged)
+
+
+def _lowest_distinct(sample: Sample) -> Sample:
+    hashes, first, inverse = np.unique(sample.hashes, return_index=True, return_inverse=True)
+    weights = np.bincount(inverse, weights=sample.weights)
+    rows = sample.rows[first[:SAMPLE_ROWS]]
     return Sample(hashes[:SAMPLE_ROWS], rows, weights[:SAMPLE_ROWS])
 
 

@@ -167,7 +167,7 @@ def test_nan_in_a_late_block_names_file_rows_and_column(rows, tmp_path):
     model = RBIG()
     with pytest.raises(
         ValueError,
-        match=r"rows.parquet contains NaN in 1 of rows 24576 to 28671 \(the first is row 25000\), "
+        match=r"rows.parquet contains NaN in 1 of rows 24000 to 29999 \(the first is row 25000\), "
         "columns 'b'",
     ):
         model.fit(tmp_path / "rows.parquet")

@@ -25,7 +25,7 @@ from rbig_numba.statistics import (
 from rbig_numba.threads import map_threads
 
 # Blocks whose statistics are merged before the next ones are made: bounds the memory for them.
-BATCH = 64
+BATCH = 32
 # Blocks whose histograms go into one array: adding arrays up costs as much as counting 500 rows.
 COUNTED_TOGETHER = 2
 

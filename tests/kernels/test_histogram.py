@@ -15,7 +15,7 @@ def padded(edges, size):
 
 
 def found(x, edges, sample):
-    """Return the bins of x that a table over a sample leads to."""
+    """Return the bins of x that a table over a sample leads to; edges may move by a cell."""
     n_bins = len(edges) + 1
     table, lookup = np.empty(N_CELLS, dtype=np.int32), np.empty(3)
     mass = histogram.accumulated(np.ones(len(sample)))
@@ -45,6 +45,21 @@ def test_find_bins_is_searchsorted(name, n_edges):
     np.testing.assert_array_equal(found(x, edges, sample), np.searchsorted(edges, x, side="right"))
 
 
+@pytest.mark.parametrize(
+    ("name", "n_values", "levels"),
+    [("normal", 500, 0), ("normal", 60, 1), ("spike", 500, 1)],
+    ids=["smooth", "few values", "spike"],
+)
+def test_edges_of_smooth_columns_alone_move_and_by_a_cell_at_most(name, n_values, levels):
+    sample = np.sort(SAMPLES[name](np.random.default_rng(0))[:n_values])
+    edges = np.linspace(-3.0, 3.0, 63)
+    moved, table, lookup = edges.copy(), np.empty(N_CELLS, dtype=np.int32), np.empty(3)
+    histogram.fill_table(sample, np.arange(1.0, n_values + 1), moved, table, lookup)
+    assert (lookup[2] == 0) == (levels == 0)
+    assert (moved >= edges).all()
+    assert (moved - edges).max() <= (1.0 / lookup[1] if levels == 0 else 0.0)
+
+
 def test_find_bins_with_padding_and_repeats():
     edges = np.array([0.0, 0.0, 1.0, INF, INF, INF, INF])
     x = np.array([-1.0, 0.0, 0.5, 1e308])
@@ -69,7 +84,7 @@ def test_sums_are_weights_and_moments_about_the_centre(offset):
     centres = offset + np.array([-2.0, -1.0, -0.3, 0.0, 0.5, 1.2, 2.2, 9.0])
     sums = np.zeros((1, 8, 3))
     for part in (slice(0, 700), slice(700, 1500)):
-        bins = found(x[part], edges, x)
+        bins = np.searchsorted(edges, x[part], side="right").astype(np.int32)
         histogram.accumulate(x[part], weights[part], bins, centres, sums[0])
     expected = oracles.histogram(x, weights, edges)
     filled = expected[0] > 0
