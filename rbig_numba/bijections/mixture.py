@@ -21,7 +21,7 @@ BACKGROUND_SCALE = 2.0
 # What a fit spends. There is to gain what a short run gains over a single Gaussian, and what EM
 # makes of noise, 1.5 K over the number of rows: below PLAIN nats one start will do, below SMOOTH
 # coarse bins.
-PLAIN = 1e-3
+PLAIN = 7e-4
 SMOOTH = 0.05
 NOISE = 1.5
 # Steps after a start or a merger, and from the best of all; nats left to gain when they may end.
@@ -32,7 +32,12 @@ SHORT_TOL, LONG_TOL = 1e-5, 1e-6
 # rows kept out of that choice 3 of 66 columns of 3,000 to 5,000 rows do, by up to 1.6e-3, and none
 # of 70 columns of 10,000 or more.
 SMOOTH_STARTS = ((search.GROWING_CELLS, 1.25), (search.EVEN_CELLS, 1.25))
-STARTS = ((search.GROWING_CELLS, 2.0), (search.EQUAL_MASSES, 2.0), (search.EVEN_CELLS, 1.25))
+STARTS = (
+    (search.GROWING_CELLS, 2.0),
+    (search.EQUAL_MASSES, 2.0),
+    (search.EVEN_CELLS, 1.5),
+    (search.EVEN_CELLS, 1.25),
+)
 ROUNDS = 4
 
 

@@ -3,6 +3,7 @@
 import os
 import pickle
 import signal
+import time
 
 import dask.array as da
 import dask.dataframe as dd
@@ -112,11 +113,21 @@ def test_only_statistics_come_to_the_client_and_old_rows_are_released(client, ro
     def in_workers(dask_worker):
         return dask_worker.data.fast.total_weight
 
+    def settled():
+        """Return the bytes held, once the scheduler, which frees in its own time, has come to it."""
+        for _ in range(50):
+            size = sum(client.run(in_workers).values())
+            if size <= 1.5 * rows.nbytes:
+                break
+            time.sleep(0.1)
+        return size
+
     def watched(step):
         def call(self, *arguments):
             told = step(self, *arguments)
             sizes.append(len(pickle.dumps(told)))
-            held.append(sum(client.run(in_workers).values()))
+            if len(sizes) > 2:  # the first block lets go of what an earlier fit left
+                held.append(settled())
             return told
 
         return call
@@ -125,8 +136,9 @@ def test_only_statistics_come_to_the_client_and_old_rows_are_released(client, ro
         monkeypatch.setattr(cluster.ClusterRows, name, watched(getattr(cluster.ClusterRows, name)))
     RBIG(**PARAMETERS).fit(da.from_array(rows, chunks=(5_000, 3)))
     assert max(sizes) < 50_000  # 3 columns x 512 bins x 3 sums x 8 bytes
-    # One state of the rows; the scheduler frees what earlier fits left while the first block runs.
-    assert all(rows.nbytes <= size <= 1.5 * rows.nbytes for size in held[2:])
+    # One state of the rows.
+    assert min(held) >= rows.nbytes
+    assert max(held) <= 1.5 * rows.nbytes
 
 
 def test_nan_names_the_partition(client, rows):
