@@ -155,6 +155,7 @@ def main() -> None:
     figures |= {
         "forward, best, ns": best,
         "two threads, times faster": median_ratio(seconds["forward"], seconds["two threads"]),
+        "two threads, times faster, best of each": best * unit / min(seconds["two threads"]),
         "two threads of multiply-adds alone, times faster": two_thread_scaling(),
         "ceiling of multiply-adds, ns": ceiling,
         "share of the ceiling": ceiling / best,

@@ -114,7 +114,7 @@ def test_only_statistics_come_to_the_client_and_old_rows_are_released(client, ro
         return dask_worker.data.fast.total_weight
 
     def settled():
-        """Return the bytes held, once the scheduler, which frees in its own time, has come to it."""
+        """Return the bytes held once the scheduler, which frees in its own time, has done so."""
         for _ in range(50):
             size = sum(client.run(in_workers).values())
             if size <= 1.5 * rows.nbytes:
