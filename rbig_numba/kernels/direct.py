@@ -33,13 +33,16 @@ RUN = 512
 
 @kernel
 def direct_components(log_weights, means, log_scales):
-    """Return weight, mean, HALF_LOG2 / scale and scale of each component, (4, K)."""
-    components = np.empty((4, means.size))
-    for k in range(means.size):
-        components[0, k] = math.exp(log_weights[k])
-        components[1, k] = means[k]
-        components[2, k] = HALF_LOG2 * math.exp(-log_scales[k])
-        components[3, k] = math.exp(log_scales[k])
+    """Return weight, mean, HALF_LOG2 / scale and scale of each component, (D, 4, K)."""
+    n_columns, n_components = means.shape
+    components = np.empty((n_columns, 4, n_components))
+    for j in range(n_columns):
+        for k in range(n_components):
+            scale = math.exp(log_scales[j, k])
+            components[j, 0, k] = math.exp(log_weights[j, k])
+            components[j, 1, k] = means[j, k]
+            components[j, 2, k] = HALF_LOG2 / scale
+            components[j, 3, k] = scale
     return components
 
 

@@ -101,15 +101,12 @@ def forward_run(x, parameters, components, work, z, product, log_slope):
 @kernel
 def forward(columns, log_weights, means, log_scales, z, log_det):
     """Fill z (D, N) and add log |dz/dx| to log_det (N,)."""
-    n_columns, n_components = means.shape
-    work, components = runs(5), np.empty((n_columns, 4, n_components))
-    for j in range(n_columns):
-        components[j] = direct_components(log_weights[j], means[j], log_scales[j])
+    work, components = runs(5), direct_components(log_weights, means, log_scales)
     for start in range(0, columns.shape[1], RUN):
         rows = slice(start, start + RUN)
         product, log_slope = work[4], log_det[rows]
         product[:] = 1.0
-        for j in range(n_columns):
+        for j in range(columns.shape[0]):
             parameters = log_weights[j], means[j], log_scales[j]
             x, out = columns[j, rows], z[j, rows]
             forward_run(x, parameters, components[j], work, out, product, log_slope)
@@ -267,10 +264,11 @@ def inverse(columns, log_weights, means, log_scales, x, log_det):
     """
     # One function around both calls: each caller of `evaluate_run` takes 0.7 s to compile.
     state, work, row = runs(8), runs(8), np.empty(RUN, np.int64)
+    all_components = direct_components(log_weights, means, log_scales)
     reached, slope, log_slope = work[5], work[6], work[7]
     for j in range(columns.shape[0]):
         parameters = log_weights[j], means[j], log_scales[j]
-        components = direct_components(log_weights[j], means[j], log_scales[j])
+        components = all_components[j]
         table = nodes(components)
         for start in range(0, table.shape[1], RUN):
             # Row by row: of a block, Numba wouldn't know that its rows are contiguous.
