@@ -99,7 +99,8 @@ def merge(parameters, i, j, merged):
     weight = parameters[0, i] + parameters[0, j]
     share = parameters[0, j] / weight
     step = parameters[1, j] - parameters[1, i]
-    variance = (1.0 - share) * parameters[2, i] ** 2 + share * parameters[2, j] ** 2
+    first, second = parameters[2, i], parameters[2, j]
+    variance = (1.0 - share) * first * first + share * second * second
     scale = math.sqrt(variance + share * (1.0 - share) * step * step)
     merged[0, 0], merged[1, 0], merged[2, 0] = weight, parameters[1, i] + share * step, scale
     narrower = parameters[0, i] * log_positive(parameters[2, i])
