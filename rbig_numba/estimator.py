@@ -34,8 +34,10 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     n_components : int, default=8
         Gaussians fitted per column and block. A wide background component of 5 rows' weight comes
         on top and keeps tails in bounds. Tables of under 5 rows per component get fewer.
-    rotation : {"pca", "random"}, default="pca"
-        Principal axes, those that the data don't determine drawn at random; or all at random.
+    rotation : {"pca", "random", "ica"}, default="pca"
+        Principal axes, those that the data don't determine drawn at random; all at random; or, from
+        the principal ones, a search for the axes along which rows are least Gaussian: fewer blocks
+        and a better density, for 0.1 s a block at 10 columns whatever the number of rows.
     validation_fraction : float, default=0.1
         Share of the rows held out to choose the number of blocks; 0 fits all rows. Rows are drawn
         by their content, so that equal rows are held out together.

@@ -13,6 +13,7 @@ import numpy as np
 from rbig_numba import binning
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.ica import ica_rotation
 from rbig_numba.bijections.mixture import Mixture, fit_column, from_columns
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 from rbig_numba.chunks.block import Split
@@ -145,15 +146,17 @@ class _Steps:
         Rotating them twice costs less than to store them in between.
         """
         block: list[Bijection] = []
+        started = time.perf_counter()
         if first:
             mean, covariance = self.moments.rounded()
             block.append(Affine(mean, np.sqrt(np.diag(covariance))))
         elif self.sample.shape[1] > 1:
             block.append(self._rotation())
+        seconds = {"search": time.perf_counter() - started}
         started = time.perf_counter()
         self._move_sample(block)
         grid = binning.grid_of(self.sample, self.weights, self.plan.n_jobs)
-        seconds = {"grid": time.perf_counter() - started}
+        seconds["grid"] = time.perf_counter() - started
         counts = self.rows.count(block, grid)
         mixture, seconds["em"] = self._mixture(binning.bins_of(counts.sums, grid))
         block.append(mixture)
@@ -173,9 +176,13 @@ class _Steps:
         }
 
     def _rotation(self) -> Rotation:
+        draws, n_jobs = self.random_state, self.plan.n_jobs
         if self.plan.rotation == "random":
-            return random_rotation(self.sample.shape[1], self.random_state)
-        return pca_rotation(self.moments.rounded()[1], self.moments.weight, self.random_state)
+            return random_rotation(self.sample.shape[1], draws)
+        principal = pca_rotation(self.moments.rounded()[1], self.moments.weight, draws)
+        if self.plan.rotation == "pca":
+            return principal
+        return ica_rotation(self.sample, self.weights, principal, draws, n_jobs)
 
     def _mixture(self, bins: np.ndarray) -> tuple[Mixture, float]:
         """Fit all columns; also return the thread-seconds that this took."""

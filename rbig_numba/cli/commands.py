@@ -52,7 +52,7 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: *.rbig.")],
     n_blocks: Annotated[int | None, typer.Option(help="Blocks at most.")] = None,
     n_components: Annotated[int | None, typer.Option(help="Gaussians per column.")] = None,
-    rotation: Annotated[str | None, typer.Option(help="Kind of rotation: pca or random.")] = None,
+    rotation: Annotated[str | None, typer.Option(help="Rotation: pca, random or ica.")] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of rows held out to stop; 0: never stop early.")
     ] = None,
