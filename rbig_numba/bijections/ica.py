@@ -12,7 +12,7 @@ from rbig_numba.kernels import negentropy
 from rbig_numba.threads import map_threads
 
 # Numbers that a search looks at, and the least rows; planes it visits in a sweep, which are all up
-# to 100 columns: a sweep takes 0.3 s at most on one core.
+# to 100 columns: a sweep takes half a second at most on one core.
 ICA_NUMBERS, ICA_MIN_ROWS = 65_536, 1024
 MAX_PLANES = 5000
 # Sweeps at most, and nats per column: one that gains less is the last. With three sweeps at most
@@ -42,7 +42,7 @@ def ica_rotation(
     weights : ndarray of shape (S,)
         Their weights.
     start : Rotation
-        Where the search starts. Principal axes end 0.1 to 0.7 nats above the columns as they are.
+        Where the search starts. Principal axes end up to 0.7 nats above the columns as they are.
     random_state : RandomState
         Draws the order of the planes.
     n_jobs : int or None
