@@ -59,7 +59,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     history_ : list of dict
         For each block tried: "block" (from 1), "kind", "train" and "held_out" (mean log-density
         in nats, the latter None without held-out rows), "gain" (nats over the block before),
-        "seconds", "kept", and "profile", thread-seconds by stage.
+        "seconds", "kept", and "profile", thread-seconds by stage; those of "search" (of a rotation)
+        and "grid" (of histograms) are elapsed ones.
     n_features_in_ : int
         Columns.
     n_samples_fit_ : int
