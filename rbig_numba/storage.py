@@ -17,13 +17,16 @@ import numpy as np
 
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.coupling import Coupling
 from rbig_numba.bijections.mixture import Mixture
 from rbig_numba.bijections.rotation import Rotation
 from rbig_numba.files import replacing
 from rbig_numba.flow import Flow
 
 FORMAT = 1
-KINDS: dict[str, type[Bijection]] = {kind.kind: kind for kind in (Affine, Mixture, Rotation)}
+KINDS: dict[str, type[Bijection]] = {
+    kind.kind: kind for kind in (Affine, Coupling, Mixture, Rotation)
+}
 
 
 def save_flow(path: str | os.PathLike[str], flow: Flow, metadata: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from rbig_numba.bijections.affine import Affine
+from rbig_numba.bijections.coupling import Coupling
 from rbig_numba.bijections.mixture import Mixture
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 
@@ -60,6 +61,24 @@ def one_column():
     return mixture_of([[0.3, 0.6, 0.1]], [[-1.0, 0.5, 0.0]], [[0.2, 0.4, 2.0]])
 
 
+def coupling_of(given, n_features, seed=0):
+    rng = np.random.default_rng(seed)
+    given = np.array(given, dtype=float)
+    n_given, n_other = int(given.sum()), int((1 - given).sum())
+    projections = rng.normal(size=(n_given, n_features))
+    location = 0.3 * rng.normal(size=(1 + n_features + n_given, n_other))
+    log_scale = 0.3 * rng.normal(size=(1 + n_features, n_other))
+    return Coupling(given, projections, rng.normal(size=n_features), location, log_scale)
+
+
+def coupling():
+    return coupling_of([1, 0, 1], 12)
+
+
+def coupling_many_columns():
+    return coupling_of([0, 1] * 6 + [1] * 3, 50)
+
+
 CASES = {
     "affine": affine,
     "affine, scales 1e-8 and 1e8": affine_extreme_scales,
@@ -70,6 +89,8 @@ CASES = {
     "mixture, K = 8 with background": mixture_with_background,
     "mixture, narrow modes far apart": mixture_far_modes,
     "mixture, one column": one_column,
+    "coupling": coupling,
+    "coupling, 15 columns": coupling_many_columns,
 }
 
 

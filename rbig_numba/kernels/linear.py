@@ -14,29 +14,35 @@ RUN = 512
 
 @kernel
 def rotate(columns, matrix, out):
-    """Fill out (D, N) with matrix.T @ columns, matrix (D, D).
-
-    Many input columns a pass: one at a time, half of the time goes into loading and storing `out`.
-    """
+    """Fill out (D, N) with matrix.T @ columns, matrix (D, D)."""
     n_columns, n_rows = columns.shape
     for start in range(0, n_rows, RUN):
         rows = slice(start, min(start + RUN, n_rows))
         for j in range(n_columns):
-            y, done = out[j, rows], 0
-            if n_columns >= 8:
-                fill_eight(columns, rows, matrix[:8, j], y)
-                done = 8
-            else:
-                y[:] = 0.0
-            while done + 4 <= n_columns:
-                a, b = columns[done, rows], columns[done + 1, rows]
-                c, d = columns[done + 2, rows], columns[done + 3, rows]
-                add_four(a, b, c, d, matrix[done : done + 4, j], y)
-                done += 4
-            for i in range(done, n_columns):
-                factor, x = matrix[i, j], columns[i, rows]
-                for r in range(y.size):
-                    y[r] += factor * x[r]
+            weighted_sum(columns, rows, matrix[:, j], out[j, rows])
+
+
+@kernel
+def weighted_sum(columns, rows, factors, y):
+    """Fill y with the sum of as many columns as there are factors, each times its own.
+
+    Many columns a pass: one at a time, half of the time goes into loading and storing y.
+    """
+    n_columns, done = factors.size, 0
+    if n_columns >= 8:
+        fill_eight(columns, rows, factors, y)
+        done = 8
+    else:
+        y[:] = 0.0
+    while done + 4 <= n_columns:
+        a, b = columns[done, rows], columns[done + 1, rows]
+        c, d = columns[done + 2, rows], columns[done + 3, rows]
+        add_four(a, b, c, d, factors[done : done + 4], y)
+        done += 4
+    for i in range(done, n_columns):
+        factor, x = factors[i], columns[i, rows]
+        for r in range(y.size):
+            y[r] += factor * x[r]
 
 
 @kernel
