@@ -65,12 +65,22 @@ def _sorted_mass(column: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, n
     return column[order], histogram.accumulated(weights[order])
 
 
-def add_histograms(columns: np.ndarray, weights: np.ndarray, grid: Grid, sums: np.ndarray) -> None:
-    """Add columns (D, N) with row weights (N,) to sums (D, N_BINS, 3); see `bins_of`."""
-    bins = np.empty(columns.shape[1], dtype=np.int32)
-    for j, x in enumerate(columns):
-        histogram.find_bins(x, grid.edges[j], grid.tables[j], grid.lookups[j], bins)
-        histogram.accumulate(x, weights, bins, grid.centres[j], sums[j])
+class Histograms(NamedTuple):
+    """The statistic that columns are fitted to: sums (D, N_BINS, 3); see `bins_of`."""
+
+    grid: Grid
+    stage: str = "histogram"
+
+    def zeros(self, n_columns: int) -> tuple[np.ndarray]:
+        """Return empty histograms."""
+        return (np.zeros((n_columns, N_BINS, 3)),)
+
+    def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
+        """Add columns (D, N) with row weights (N,) to histograms."""
+        bins, grid = np.empty(columns.shape[1], dtype=np.int32), self.grid
+        for j, x in enumerate(columns):
+            histogram.find_bins(x, grid.edges[j], grid.tables[j], grid.lookups[j], bins)
+            histogram.accumulate(x, weights, bins, grid.centres[j], sums[0][j])
 
 
 def bins_of(sums: np.ndarray, grid: Grid) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -88,7 +88,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         n_blocks: int = 50,
         *,
         n_components: int = 8,
-        rotation: str = "pca",
+        rotation: str = "ica",
+        blocks: str | Sequence[str] = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 6,
         tol: float = 1e-4,
@@ -99,6 +100,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         self.n_blocks = n_blocks
         self.n_components = n_components
         self.rotation = rotation
+        self.blocks = blocks
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
@@ -144,13 +146,16 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         random_state = check_random_state(self.random_state)
 
         from rbig_numba import inputs
-        from rbig_numba.fitting import Plan, fit_flow, split_rows
+        from rbig_numba.candidates import Plan
+        from rbig_numba.fitting import fit_flow, split_rows
 
         load = inputs.loader(self, X, sample_weight)
         names = getattr(self, "feature_names_in_", None)
-        rows = split_rows(load, self.validation_fraction, random_state, names)
+        competing = self.blocks != "classic"
+        rows = split_rows(load, self.validation_fraction, random_state, names, competing=competing)
         plan = Plan(
-            self.n_blocks,
+            self.n_blocks if isinstance(self.blocks, str) else len(self.blocks),
+            self.blocks if isinstance(self.blocks, str) else tuple(self.blocks),
             self.n_components,
             self.rotation,
             self.n_iter_no_change,

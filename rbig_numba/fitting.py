@@ -1,41 +1,26 @@
-"""The greedy loop: rotate, Gaussianize each column, look at held-out rows, repeat."""
+"""The greedy loop: find a block, push all rows through it, look at held-out rows, repeat."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from rbig_numba import binning
 from rbig_numba.bijections.affine import Affine
-from rbig_numba.bijections.base import Bijection
-from rbig_numba.bijections.ica import ica_rotation
-from rbig_numba.bijections.mixture import Mixture, fit_column, from_columns
-from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
+from rbig_numba.bijections.base import Bijection, Map
+from rbig_numba.candidates import GRID_ROWS, KINDS, Finish, Plan, Search
 from rbig_numba.chunks.block import Split
 from rbig_numba.flow import Flow
-from rbig_numba.statistics import Counts, Summary, Totals, merge_seconds
-from rbig_numba.threads import map_threads, n_threads
+from rbig_numba.latents import latents_of
+from rbig_numba.profile import merge_seconds
+from rbig_numba.statistics import Moments, Statistic, Summary, Sums, Totals
 from rbig_numba.validation import check_varies
 
-# A component needs rows to be estimated from; tiny tables get fewer components than asked for.
-ROWS_PER_COMPONENT = 5
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to fit: the parameters of `RBIG` of the same names, checked."""
-
-    n_blocks: int
-    n_components: int
-    rotation: str
-    n_iter_no_change: int
-    tol: float
-    n_jobs: int | None
+# Rows of either side that competing blocks are searched on and judged by.
+SAMPLE_ROWS = 32_768
 
 
 class Rows(Protocol):
@@ -43,8 +28,8 @@ class Rows(Protocol):
 
     summary: Summary
 
-    def count(self, bijections: Sequence[Bijection], grid: binning.Grid) -> Counts:
-        """Return the histograms of the training rows, pushed through bijections."""
+    def gather(self, maps: Sequence[Map], statistic: Statistic) -> Sums:
+        """Return a statistic of the training rows, pushed through maps."""
 
     def advance(self, bijections: Sequence[Bijection]) -> Totals:
         """Push all rows through bijections for good."""
@@ -55,6 +40,8 @@ def split_rows(
     validation_fraction: float,
     random_state: np.random.RandomState,
     names: Sequence[str] | None,
+    *,
+    competing: bool,
 ) -> Rows:
     """Load rows, some of them held out: at least one, if enough are left to fit.
 
@@ -65,20 +52,22 @@ def split_rows(
     """
     seed = int(random_state.randint(2**31))
     limit = int(validation_fraction * 2.0**64)
-    rows = load(Split(seed, limit))
+    sample_size = SAMPLE_ROWS if competing else GRID_ROWS
+    rows = load(Split(seed, limit, sample_size))
     if rows.summary.counts.sum() < 2:
         raise ValueError(f"{rows.summary.counts.sum()} row(s) found: a fit needs at least 2")
     lowest, highest = rows.summary.lowest, rows.summary.highest
     check_varies(lowest.min(axis=0), highest.max(axis=0), names)
     if limit and not rows.summary.counts[1]:
-        rows = load(Split(seed, int(rows.summary.sample.hashes[0]) + 1))
+        lowest_hash = int(rows.summary.samples[0].hashes[0])
+        rows = load(Split(seed, lowest_hash + 1, sample_size))
     if limit and (rows.summary.lowest[0] >= rows.summary.highest[0]).any():
         warnings.warn(
             f"{rows.summary.counts.sum()} rows are too few to hold any out, or vary too little: "
             "all are fitted, with as many blocks as n_blocks says",
             stacklevel=4,
         )
-        rows = load(Split(seed, 0))
+        rows = load(Split(seed, 0, sample_size))
     return rows
 
 
@@ -94,7 +83,7 @@ def fit_flow(
     ----------
     rows : Rows
         Used up: they end in the latent space of the last block tried. Without held-out rows
-        exactly `plan.n_blocks` blocks are fitted.
+        exactly `plan.n_blocks` blocks are fitted, if they don't compete.
     plan : Plan
         What to fit.
     random_state : RandomState
@@ -114,7 +103,10 @@ def fit_flow(
     history: list[dict] = []
     for number in range(plan.n_blocks):
         started = time.perf_counter()
-        record = {"block": number + 1} | steps.fit_block(first=number == 0)
+        finish = steps.search(number)
+        if finish is None:
+            break
+        record = {"block": number + 1} | steps.commit(finish)
         key = "held_out" if has_held_out else "train"
         record["gain"] = record[key] - history[-1][key] if history else None
         record["seconds"] = time.perf_counter() - started
@@ -125,86 +117,94 @@ def fit_flow(
     n_kept = _best_length(history) if has_held_out else len(history)
     for record in history:
         record["kept"] = record["block"] <= n_kept
-    n_bijections = 1 + sum(record["kind"].count("+") + 1 for record in history[:n_kept])
-    return Flow(tuple(steps.bijections[:n_bijections])), history
+    kept = [bijection for block in steps.blocks[:n_kept] for bijection in block]
+    return Flow(tuple(kept)), history
 
 
 class _Steps:
-    """What has been fitted so far, and the statistics that the next block starts from."""
+    """What has been fitted so far, and what the next block is searched on."""
 
     def __init__(self, rows: Rows, plan: Plan, random_state: np.random.RandomState) -> None:
         self.rows, self.plan, self.random_state = rows, plan, random_state
-        self.sample, self.weights = rows.summary.sample.rows, rows.summary.sample.weights
-        self.moments = rows.summary.moments
+        self.blocks: list[list[Bijection]] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
-        self.bijections: list[Bijection] = []
+        self.latents = latents_of(rows.summary, plan.n_jobs)
+        self.seconds: dict[str, float] = {}
+        self.gains = dict.fromkeys(KINDS, np.inf)
+        moments = rows.summary.moments
+        mean, covariance = moments.rounded()
+        scale = np.sqrt(np.diag(covariance))
+        self.pending: list[Bijection] = [Affine(mean, scale)]
+        self.moments = Moments(
+            moments.weight, np.zeros(len(mean)), moments.products / np.outer(scale, scale)
+        )
+        self._move(self.pending)
 
-    def fit_block(self, *, first: bool) -> dict:
-        """Fit and apply a rotation (a standardisation in the first block) and a mixture.
+    def search(self, number: int) -> Finish | None:
+        """Return what finishes the next block, None if none gains."""
+        plan = self.plan
+        search = Search(
+            plan, self.random_state, self.latents, self.moments, number == 0, self.seconds
+        )
+        if plan.blocks == "auto" and number > 0:
+            return self._compete(search)
+        kind = "mixture" if isinstance(plan.blocks, str) else plan.blocks[number]
+        return KINDS[kind](search)
+
+    def _compete(self, search: Search) -> Finish | None:
+        """Return what finishes the block that gains most on the judging rows.
+
+        Lazily (Minoux 1978, "Accelerated greedy algorithms"): a kind that gained less in an
+        earlier round than another one gains now is not searched again.
+        """
+        best, best_gain = None, self.plan.tol
+        before = self.latents.judges.log_prob
+        for kind in sorted(self.gains, key=self.gains.__getitem__, reverse=True):
+            if self.gains[kind] <= best_gain:
+                break
+            finish = KINDS[kind](search)
+            self.gains[kind] = -np.inf
+            if finish is not None:
+                block = finish(self.latents.train.gather)
+                self.gains[kind] = self.latents.judges.moved(block).log_prob - before
+            if self.gains[kind] > best_gain:
+                best, best_gain = finish, self.gains[kind]
+        return best
+
+    def commit(self, finish: Finish) -> dict:
+        """Fit a block to all rows and push them through it.
 
         Rows are walked over twice: rotated and counted; then rotated, Gaussianized and replaced.
         Rotating them twice costs less than to store them in between.
         """
-        block: list[Bijection] = []
-        started = time.perf_counter()
-        if first:
-            mean, covariance = self.moments.rounded()
-            block.append(Affine(mean, np.sqrt(np.diag(covariance))))
-        elif self.sample.shape[1] > 1:
-            block.append(self._rotation())
-        seconds = {"search": time.perf_counter() - started}
-        started = time.perf_counter()
-        self._move_sample(block)
-        grid = binning.grid_of(self.sample, self.weights, self.plan.n_jobs)
-        seconds["grid"] = time.perf_counter() - started
-        counts = self.rows.count(block, grid)
-        mixture, seconds["em"] = self._mixture(binning.bins_of(counts.sums, grid))
-        block.append(mixture)
-        self._move_sample([mixture])
-        totals = self.rows.advance(block)
-        self.moments = totals.moments
-        self.bijections += block
+        profiles = [self.seconds]
+
+        def gather(maps: Sequence[Map], statistic: Statistic) -> tuple[np.ndarray, ...]:
+            sums = self.rows.gather([*self.pending, *maps], statistic)
+            profiles.append(sums.seconds)
+            return sums.arrays
+
+        block = finish(gather)
+        totals = self.rows.advance([*self.pending, *block])
+        self._move(block)
+        self.blocks.append([*self.pending, *block])
+        self.pending, self.moments, self.seconds = [], totals.moments, {}
         weights, base, log_det = totals.scores.T
         with np.errstate(invalid="ignore"):  # no held-out rows: 0 / 0
             self.log_det += log_det / weights
             train, held_out = (base / weights + self.log_det).tolist()
         return {
-            "kind": " + ".join(bijection.kind for bijection in block[first:]),
+            "kind": " + ".join(bijection.kind for bijection in block),
             "train": train,
             "held_out": held_out if weights[1] else None,
-            "profile": merge_seconds([counts.seconds, seconds, totals.seconds]),
+            "profile": merge_seconds([*profiles, totals.seconds]),
         }
 
-    def _rotation(self) -> Rotation:
-        draws, n_jobs = self.random_state, self.plan.n_jobs
-        if self.plan.rotation == "random":
-            return random_rotation(self.sample.shape[1], draws)
-        principal = pca_rotation(self.moments.rounded()[1], self.moments.weight, draws)
-        if self.plan.rotation == "pca":
-            return principal
-        return ica_rotation(self.sample, self.weights, principal, draws, n_jobs)
-
-    def _mixture(self, bins: np.ndarray) -> tuple[Mixture, float]:
-        """Fit all columns; also return the thread-seconds that this took."""
-        affordable = max(1, int(self.moments.weight / ROWS_PER_COMPONENT))
-        n_components = min(self.plan.n_components, affordable)
-
-        def fit(column: np.ndarray) -> tuple[np.ndarray, float]:
-            started = time.perf_counter()
-            return fit_column(column, n_components), time.perf_counter() - started
-
-        fitted = map_threads(fit, bins, self.plan.n_jobs)
-        columns, seconds = zip(*fitted, strict=True)
-        return from_columns(list(columns)), sum(seconds)
-
-    def _move_sample(self, bijections: Sequence[Bijection]) -> None:
-        def move(rows: np.ndarray) -> np.ndarray:
-            for bijection in bijections:
-                rows = bijection.forward(rows)[0]
-            return rows
-
-        parts = np.array_split(self.sample, n_threads(self.plan.n_jobs))
-        self.sample = np.concatenate(map_threads(move, parts, self.plan.n_jobs))
+    def _move(self, bijections: Sequence[Bijection]) -> None:
+        if self.plan.blocks == "classic":
+            self.latents = self.latents._replace(train=self.latents.train.moved(bijections))
+        else:
+            self.latents = self.latents.moved(bijections)
 
 
 def _best_length(history: list[dict]) -> int:

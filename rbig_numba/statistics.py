@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from rbig_numba.kernels import linear
+from rbig_numba.profile import merge_seconds
 from rbig_numba.rounding import rounded
-
-# Rows whose quantiles place histogram edges; the histograms themselves count every row.
-SAMPLE_ROWS = 8192
 
 
 class Moments(NamedTuple):
@@ -81,23 +79,22 @@ class Sample(NamedTuple):
     weights: np.ndarray
 
 
-def merge_samples(parts: Sequence[Sample]) -> Sample:
-    """Return the SAMPLE_ROWS lowest of several samples, weights of equal rows added."""
+def merge_samples(parts: Sequence[Sample], size: int) -> Sample:
+    """Return the `size` lowest of several samples, weights of equal rows added."""
     merged = Sample(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-    if len(merged.hashes) > 2 * SAMPLE_ROWS:
+    if len(merged.hashes) > 2 * size:
         # Hardly any rows are equal, and to sort all hashes takes 5 % of a fit of 100,000 rows.
-        lowest = merged.hashes <= np.partition(merged.hashes, 2 * SAMPLE_ROWS)[2 * SAMPLE_ROWS]
-        sample = _lowest_distinct(Sample(*(array[lowest] for array in merged)))
-        if len(sample.hashes) == SAMPLE_ROWS:
+        lowest = merged.hashes <= np.partition(merged.hashes, 2 * size)[2 * size]
+        sample = _lowest_distinct(Sample(*(array[lowest] for array in merged)), size)
+        if len(sample.hashes) == size:
             return sample
-    return _lowest_distinct(merged)
+    return _lowest_distinct(merged, size)
 
 
-def _lowest_distinct(sample: Sample) -> Sample:
+def _lowest_distinct(sample: Sample, size: int) -> Sample:
     hashes, first, inverse = np.unique(sample.hashes, return_index=True, return_inverse=True)
     weights = np.bincount(inverse, weights=sample.weights)
-    rows = sample.rows[first[:SAMPLE_ROWS]]
-    return Sample(hashes[:SAMPLE_ROWS], rows, weights[:SAMPLE_ROWS])
+    return Sample(hashes[:size], sample.rows[first[:size]], weights[:size])
 
 
 class Summary(NamedTuple):
@@ -109,25 +106,33 @@ class Summary(NamedTuple):
         Training rows and held-out rows.
     lowest, highest : ndarray of shape (2, D)
         Extent of the columns, of training and of held-out rows.
-    moments, sample : Moments, Sample
+    moments : Moments
         Of the training rows.
+    samples : tuple of two Samples
+        Of the training rows and of the held-out rows.
+    sample_size : int
+        Rows that these hold at most.
     """
 
     counts: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
     moments: Moments
-    sample: Sample
+    samples: tuple[Sample, Sample]
+    sample_size: int
 
 
 def merge_summaries(parts: Sequence[Summary]) -> Summary:
     """Merge summaries of different rows."""
+    size = parts[0].sample_size
+    train, held_out = zip(*(part.samples for part in parts), strict=True)
     return Summary(
         np.add.reduce([part.counts for part in parts]),
         np.minimum.reduce([part.lowest for part in parts]),
         np.maximum.reduce([part.highest for part in parts]),
         merge_moments([part.moments for part in parts]),
-        merge_samples([part.sample for part in parts]),
+        (merge_samples(train, size), merge_samples(held_out, size)),
+        size,
     )
 
 
@@ -159,22 +164,37 @@ def merge_totals(parts: Sequence[Totals]) -> Totals:
     )
 
 
-class Counts(NamedTuple):
-    """Histogram sums (D, B, 3) of the training rows; see `rbig_numba.binning`; and seconds."""
+class Statistic(Protocol):
+    """What is summed up over rows: pickles, and its sums are arrays that add."""
 
-    sums: np.ndarray
+    @property
+    def stage(self) -> str:
+        """Name in a profile."""
+
+    def zeros(self, n_columns: int) -> tuple[np.ndarray, ...]:
+        """Return the sums over no rows."""
+
+    def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
+        """Add columns (D, N) with row weights (N,) to sums."""
+
+
+class Sums(NamedTuple):
+    """Sums of a statistic over the training rows, and thread-seconds by stage."""
+
+    arrays: tuple[np.ndarray, ...]
     seconds: dict[str, float]
 
 
-def merge_counts(parts: Sequence[Counts]) -> Counts:
-    """Add up histograms."""
-    total = parts[0].sums.copy()
+def merge_sums(parts: Sequence[Sums]) -> Sums:
+    """Add up sums over different rows."""
+    arrays = merge_arrays([part.arrays for part in parts])
+    return Sums(arrays, merge_seconds([part.seconds for part in parts]))
+
+
+def merge_arrays(parts: Sequence[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, ...]:
+    """Add up tuples of arrays, in their order."""
+    totals = tuple(array.copy() for array in parts[0])
     for part in parts[1:]:
-        total += part.sums
-    return Counts(total, merge_seconds([part.seconds for part in parts]))
-
-
-def merge_seconds(parts: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Add up seconds by stage."""
-    stages = dict.fromkeys(stage for part in parts for stage in part)
-    return {stage: sum(part.get(stage, 0.0) for part in parts) for stage in stages}
+        for total, array in zip(totals, part, strict=True):
+            total += array
+    return totals

@@ -8,9 +8,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import numpy as np
+
+
+class Map(Protocol):
+    """A map of rows (N, D) to rows (N, M), which a statistic is taken behind."""
+
+    kind: ClassVar[str]
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows (N, M), and numbers (N,): if the map is a bijection its log-determinant."""
 
 
 class Bijection(ABC):

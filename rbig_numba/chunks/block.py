@@ -1,25 +1,17 @@
-"""One block of rows, and the three things that a fit does with it: load, count, advance."""
+"""One block of rows, and the three things that a fit does with it: load, gather, advance."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from rbig_numba import binning
-from rbig_numba.bijections.base import Bijection, as_columns
+from rbig_numba.bijections.base import Bijection, Map, as_columns
 from rbig_numba.flow import base_log_prob
 from rbig_numba.kernels import hashing
-from rbig_numba.statistics import (
-    Counts,
-    Sample,
-    Summary,
-    Totals,
-    moments_of,
-)
+from rbig_numba.profile import stage
+from rbig_numba.statistics import Sample, Statistic, Summary, Sums, Totals, moments_of
 from rbig_numba.threads import BLOCK_ROWS
 
 _ONES = np.ones(BLOCK_ROWS)
@@ -48,19 +40,22 @@ class Split(NamedTuple):
     """Which rows are held out: those whose content has a hash below `limit`, of 2^64.
 
     Equal rows are on the same side, whatever their order, and whatever blocks they come in; a row
-    of weight 2 is the same as a row that stands there twice.
+    of weight 2 is the same as a row that stands there twice. Of either side `sample_size` rows at
+    most go into a sample.
     """
 
     seed: int
     limit: int
+    sample_size: int
 
 
 def load(
-    rows: np.ndarray, weights: np.ndarray | None, split: Split, ceiling: int
+    rows: np.ndarray, weights: np.ndarray | None, split: Split, ceilings: tuple[int, int]
 ) -> tuple[Block, Summary]:
     """Copy raw rows (n, D), n <= BLOCK_ROWS, into a block.
 
-    Rows of hashes above `ceiling` are kept out of the sample: SAMPLE_ROWS lower ones are known.
+    Rows of hashes above the ceiling of their side are kept out of its sample: enough lower ones are
+    known.
     """
     columns = np.ascontiguousarray(rows.T)
     if weights is not None and (weights == 0.0).any():
@@ -69,18 +64,25 @@ def load(
     exact = np.ascontiguousarray(columns, dtype=np.float64)
     hashing.hash_rows(exact, np.uint64(split.seed), hashes)
     is_held_out = hashes < np.uint64(split.limit)
-    block = Block(*(_take(columns, weights, side) for side in (~is_held_out, is_held_out)))
-    return block, _summarise(block, hashes[~is_held_out], ceiling)
+    sides = ~is_held_out, is_held_out
+    block = Block(*(_take(columns, weights, side) for side in sides))
+    samples = [
+        _sample(taken, hashes[side], ceiling)
+        for taken, side, ceiling in zip(block, sides, ceilings, strict=True)
+    ]
+    return block, _summarise(block, (samples[0], samples[1]), split.sample_size)
 
 
-def count(block: Block, bijections: Sequence[Bijection], grid: binning.Grid) -> Counts:
-    """Return the histograms of the training rows, pushed through bijections."""
+def gather(blocks: Iterable[Block], maps: Sequence[Map], statistic: Statistic) -> Sums:
+    """Return a statistic of the training rows of some blocks, pushed through maps."""
     seconds: dict[str, float] = {}
-    sums = np.zeros((len(block.train.columns), binning.N_BINS, 3))
-    columns, _ = _push(block.train, bijections, seconds)
-    with _stage(seconds, "histogram"):
-        binning.add_histograms(columns, block.train.row_weights, grid, sums)
-    return Counts(sums, seconds)
+    arrays: tuple[np.ndarray, ...] = ()
+    for block in blocks:
+        columns, _ = _push(block.train, maps, seconds)
+        with stage(seconds, statistic.stage):
+            arrays = arrays or statistic.zeros(len(columns))
+            statistic.add(columns, block.train.row_weights, arrays)
+    return Sums(arrays, seconds)
 
 
 def advance(block: Block, bijections: Sequence[Bijection]) -> tuple[Block, Totals]:
@@ -93,11 +95,11 @@ def advance(block: Block, bijections: Sequence[Bijection]) -> tuple[Block, Total
             moved.append(rows)
             continue
         columns, log_det = _push(rows, bijections, seconds)
-        with _stage(seconds, "evaluate"):
+        with stage(seconds, "evaluate"):
             weights = rows.row_weights
             score[:] = weights.sum(), weights @ base_log_prob(columns.T), weights @ log_det
         if rows is block.train:
-            with _stage(seconds, "moments"):
+            with stage(seconds, "moments"):
                 moments = moments_of(columns, weights)
         moved.append(rows._replace(columns=columns.astype(rows.columns.dtype, copy=False)))
     return Block(*moved), Totals(moments, scores, seconds)
@@ -109,7 +111,7 @@ def _take(columns: np.ndarray, weights: np.ndarray | None, chosen: np.ndarray) -
     )
 
 
-def _summarise(block: Block, hashes: np.ndarray, ceiling: int) -> Summary:
+def _summarise(block: Block, samples: tuple[Sample, Sample], sample_size: int) -> Summary:
     columns = as_columns(block.train.columns.T)
     weights = block.train.row_weights
     extents = [
@@ -121,29 +123,24 @@ def _summarise(block: Block, hashes: np.ndarray, ceiling: int) -> Summary:
         np.stack([low for low, _ in extents]),
         np.stack([high for _, high in extents]),
         moments_of(columns, weights),
-        _sample(columns, weights, hashes, ceiling),
+        samples,
+        sample_size,
     )
 
 
-def _sample(columns: np.ndarray, weights: np.ndarray, hashes: np.ndarray, ceiling: int) -> Sample:
+def _sample(rows: Rows, hashes: np.ndarray, ceiling: int) -> Sample:
     below = hashes <= np.uint64(ceiling)
-    return Sample(hashes[below], np.ascontiguousarray(columns[:, below].T), weights[below])
+    chosen = rows.columns[:, below].T.astype(np.float64, order="C")
+    return Sample(hashes[below], chosen, rows.row_weights[below])
 
 
 def _push(
-    rows: Rows, bijections: Sequence[Bijection], seconds: dict[str, float]
+    rows: Rows, maps: Sequence[Map], seconds: dict[str, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return columns (D, n), float64, behind the bijections, and their log-determinants (n,)."""
+    """Return columns (D, n), float64, behind the maps, and their log-determinants (n,)."""
     current, total = rows.columns.T, np.zeros(rows.columns.shape[1])
-    for bijection in bijections:
-        with _stage(seconds, bijection.kind):
-            current, log_det = bijection.forward(current)
+    for step in maps:
+        with stage(seconds, step.kind):
+            current, log_det = step.forward(current)
             total += log_det
     return as_columns(current), total
-
-
-@contextmanager
-def _stage(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started

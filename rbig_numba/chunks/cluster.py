@@ -1,6 +1,6 @@
 """Partitions of a Dask collection: the only file that knows Dask.
 
-A partition's rows stay where they are; the scheduler sends bijections and histogram edges to them
+A partition's rows stay where they are; the scheduler sends bijections and statistics to them
 and merges their statistics in a tree. A partition that is lost with its worker is made again from
 the collection, by the same steps.
 """
@@ -17,17 +17,17 @@ import dask.base
 import numpy as np
 from dask.delayed import Delayed, delayed
 
-from rbig_numba import binning
-from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.chunks.block import Block, Split
-from rbig_numba.chunks.local import advance_blocks, count_blocks, load_local
+from rbig_numba.chunks.local import advance_blocks, gather_blocks, load_local
 from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.chunks.stores import MemoryStore, Store
 from rbig_numba.statistics import (
-    Counts,
+    Statistic,
+    Sums,
     Totals,
-    merge_counts,
     merge_summaries,
+    merge_sums,
     merge_totals,
 )
 from rbig_numba.validation import check_finite
@@ -53,10 +53,10 @@ class ClusterRows:
         self.partitions = _persist(partitions)
         self.summary = _tell(self.partitions, merge_summaries)
 
-    def count(self, bijections: Sequence[Bijection], grid: binning.Grid) -> Counts:
-        """Return the histograms of all training rows, pushed through bijections."""
-        step, edges = _shipped(tuple(bijections)), _shipped(grid)
-        return _merged([delayed(_count)(p, step, edges) for p in self.partitions], merge_counts)
+    def gather(self, maps: Sequence[Map], statistic: Statistic) -> Sums:
+        """Return a statistic of all training rows, pushed through maps."""
+        step, what = _shipped(tuple(maps)), _shipped(statistic)
+        return _merged([delayed(_gather)(p, step, what) for p in self.partitions], merge_sums)
 
     def advance(self, bijections: Sequence[Bijection]) -> Totals:
         """Push all rows through bijections for good; the rows before them are released."""
@@ -148,8 +148,8 @@ def _checked(weights: Any, number: int) -> np.ndarray | None:
     return weights
 
 
-def _count(partition: Partition, bijections: tuple[Bijection, ...], grid: binning.Grid) -> Counts:
-    return count_blocks(MemoryStore(partition.blocks), bijections, grid, 1)
+def _gather(partition: Partition, maps: tuple[Map, ...], statistic: Statistic) -> Sums:
+    return gather_blocks(MemoryStore(partition.blocks), maps, statistic, 1)
 
 
 def _advance(partition: Partition, bijections: tuple[Bijection, ...]) -> Partition:

@@ -8,18 +8,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from rbig_numba import binning
-from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.chunks import block
 from rbig_numba.chunks.sources import Source
 from rbig_numba.chunks.stores import MemoryStore, ScratchStore, Store
 from rbig_numba.statistics import (
-    SAMPLE_ROWS,
-    Counts,
+    Sample,
+    Statistic,
     Summary,
+    Sums,
     Totals,
-    merge_counts,
     merge_summaries,
+    merge_sums,
     merge_totals,
 )
 from rbig_numba.threads import map_threads
@@ -27,7 +27,8 @@ from rbig_numba.threads import map_threads
 # Blocks whose statistics are merged before the next ones are made: bounds the memory for them.
 BATCH = 32
 # Blocks whose histograms go into one array: adding arrays up costs as much as counting 500 rows.
-COUNTED_TOGETHER = 2
+GATHERED_TOGETHER = 2
+NO_CEILING = 2**64 - 1
 
 Item = TypeVar("Item")
 Part = TypeVar("Part")
@@ -41,26 +42,26 @@ class LocalRows:
         self.summary = summary
         self.n_jobs = n_jobs
 
-    def count(self, bijections: Sequence[Bijection], grid: binning.Grid) -> Counts:
-        """Return the histograms of all training rows, pushed through bijections."""
-        return count_blocks(self.store, bijections, grid, self.n_jobs)
+    def gather(self, maps: Sequence[Map], statistic: Statistic) -> Sums:
+        """Return a statistic of all training rows, pushed through maps."""
+        return gather_blocks(self.store, maps, statistic, self.n_jobs)
 
     def advance(self, bijections: Sequence[Bijection]) -> Totals:
         """Push all rows through bijections for good."""
         return advance_blocks(self.store, bijections, self.n_jobs)
 
 
-def count_blocks(
-    store: Store, bijections: Sequence[Bijection], grid: binning.Grid, n_jobs: int | None
-) -> Counts:
-    """Return the histograms of the training rows of a store, pushed through bijections."""
+def gather_blocks(
+    store: Store, maps: Sequence[Map], statistic: Statistic, n_jobs: int | None
+) -> Sums:
+    """Return a statistic of the training rows of a store, pushed through maps."""
 
-    def count_some(numbers: range) -> Counts:
-        return merge_counts([block.count(store.read(i), bijections, grid) for i in numbers])
+    def gather_some(numbers: range) -> Sums:
+        return block.gather((store.read(i) for i in numbers), maps, statistic)
 
-    starts = range(0, len(store), COUNTED_TOGETHER)
-    groups = [range(i, min(i + COUNTED_TOGETHER, len(store))) for i in starts]
-    return _merged(count_some, groups, merge_counts, n_jobs)
+    starts = range(0, len(store), GATHERED_TOGETHER)
+    groups = [range(i, min(i + GATHERED_TOGETHER, len(store))) for i in starts]
+    return _merged(gather_some, groups, merge_sums, n_jobs)
 
 
 def advance_blocks(store: Store, bijections: Sequence[Bijection], n_jobs: int | None) -> Totals:
@@ -103,16 +104,20 @@ def load_local(
     """
     store: Store = MemoryStore() if source.in_memory else ScratchStore()
     summaries: list[Summary] = []
-    ceiling = 2**64 - 1
+    ceilings = NO_CEILING, NO_CEILING
     for batch in _batches(_weighted(source, weights), BATCH):
-        limit = ceiling
-        loaded = map_threads(lambda part: block.load(part[0], part[1], split, limit), batch, n_jobs)  # noqa: B023
+        known = ceilings
+        loaded = map_threads(lambda part: block.load(part[0], part[1], split, known), batch, n_jobs)  # noqa: B023
         for content, _ in loaded:
             store.append(content)
         summaries = [merge_summaries([*summaries, *(summary for _, summary in loaded)])]
-        hashes = summaries[0].sample.hashes
-        ceiling = int(hashes[-1]) if len(hashes) == SAMPLE_ROWS else ceiling
+        train, held_out = summaries[0].samples
+        ceilings = _ceiling(train, split.sample_size), _ceiling(held_out, split.sample_size)
     return LocalRows(store, summaries[0], n_jobs)
+
+
+def _ceiling(sample: Sample, size: int) -> int:
+    return int(sample.hashes[-1]) if len(sample.hashes) == size else NO_CEILING
 
 
 def _weighted(

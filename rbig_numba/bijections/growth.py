@@ -1,0 +1,208 @@
+"""Mixtures of Gaussians with full covariances, grown from one component by splitting all in two.
+
+Rows are what they are behind a Gaussianization of each column: of standard deviations near 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from rbig_numba.bijections.joint import JointMixture
+from rbig_numba.kernels import joint_em
+from rbig_numba.rounding import rounded
+
+# Added to variances: ties can't make a density diverge.
+MIN_VARIANCE = 1e-6
+# Steps of EM after a split at least and at most; nats per row: one that gains less is the last.
+MIN_STEPS, MAX_STEPS, TOL = 5, 60, 1e-3
+# Components at most, and rows that each must find on average.
+MAX_COMPONENTS, MIN_ROWS = 256, 16
+# Of its variance along its longest axis a component hands this share to the distance of its halves.
+SPLIT_SHARE = 0.5
+BACKGROUND_ROWS, BACKGROUND_SCALE = 5.0, 2.0
+
+
+class Components(NamedTuple):
+    """Weights (K,), means (K, D) and covariances (K, D, D)."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+    @property
+    def within(self) -> np.ndarray:
+        """The covariance within components (D, D), on the average."""
+        return np.tensordot(self.weights, self.covariances, 1)
+
+
+class JointSums(NamedTuple):
+    """The statistic that a step of EM takes; see `kernels.joint_em.add_statistics`."""
+
+    components: Components
+    stage: str = "joint em"
+
+    def zeros(self, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sums over no rows."""
+        n_components = len(self.components.weights)
+        products = np.zeros((n_components, n_columns, n_columns))
+        return np.zeros((n_components, n_columns + 2)), products
+
+    def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
+        """Add columns (D, N) with row weights (N,) to sums."""
+        log_weights, means, covariances = self.components
+        whiteners = np.linalg.inv(np.linalg.cholesky(covariances))
+        joint_em.add_statistics(columns, weights, np.log(log_weights), means, whiteners, *sums)
+
+
+Gather = Callable[[JointSums], tuple[np.ndarray, ...]]
+"""Sums a statistic up over rows."""
+
+
+def log_likelihood(sums: np.ndarray) -> float:
+    """Return the mean log-density of the rows that sums were taken of, in nats."""
+    return float(sums[0, -1] / sums[:, 0].sum())
+
+
+def updated(
+    components: Components, sums: np.ndarray, products: np.ndarray, strength: float
+) -> Components:
+    """Return the components after a step of EM, those left out that find no row.
+
+    Covariances have an inverse Wishart prior, as in Fraley and Raftery (2007), "Bayesian
+    regularization for normal mixture estimation": they are averaged with the covariance within
+    components, which counts as `strength` rows.
+    """
+    kept = sums[:, 0] >= 1.0
+    counts, prior = sums[kept, 0], components.within
+    shifts = sums[kept, 1:-1] / counts[:, None]
+    scatter = products[kept] + np.swapaxes(np.tril(products[kept], -1), 1, 2)
+    scatter -= counts[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
+    covariances = (scatter + strength * prior) / (counts + strength)[:, None, None]
+    covariances += MIN_VARIANCE * np.eye(len(prior))
+    return Components(counts / counts.sum(), components.means[kept] + shifts, covariances)
+
+
+def split(components: Components) -> Components:
+    """Split every component in two along its longest axis."""
+    variances, axes = np.linalg.eigh(components.covariances)
+    step = np.sqrt(SPLIT_SHARE * variances[:, -1, None]) * axes[:, :, -1]
+    covariances = components.covariances - step[:, :, None] * step[:, None, :]
+    return Components(
+        np.tile(components.weights, 2) / 2.0,
+        np.concatenate([components.means - step, components.means + step]),
+        np.tile(covariances, (2, 1, 1)),
+    )
+
+
+def ascend(gather: Gather, components: Components, strength: float) -> Components:
+    """Run EM until a step gains less than TOL."""
+    last = -np.inf
+    for step in range(MAX_STEPS):
+        sums, products = gather(JointSums(components))
+        components = updated(components, sums, products, strength)
+        value = log_likelihood(sums)
+        if step >= MIN_STEPS and value - last < TOL:
+            break
+        last = value
+    return components
+
+
+class Grown(NamedTuple):
+    """Components, the strength of the prior that they were fitted with, and their worth.
+
+    The worth is the mean log-density of held-out rows, in nats.
+    """
+
+    worth: float
+    components: Components
+    strength: float
+
+
+def grow(
+    gather: Gather, judge: Gather, mean: np.ndarray, covariance: np.ndarray, n_rows: float
+) -> Grown:
+    """Grow a mixture for as long as held-out rows gain.
+
+    All components are split in two, EM follows, and so on: from one component, with hardly any
+    prior; then with a prior as strong as D rows, from half of the best size to twice it.
+
+    Against k-means starts of the same sizes real tables of 8 to 15 columns gain 0.1 to 0.3 nats,
+    and nothing is left to chance.
+
+    Parameters
+    ----------
+    gather, judge : callable
+        Sum a statistic up over training and over held-out rows.
+    mean, covariance : ndarray of shape (D,) and (D, D)
+        Of the training rows.
+    n_rows : float
+        Their weight.
+    """
+    n_columns = len(covariance)
+    limit = min(MAX_COMPONENTS, n_rows / MIN_ROWS)
+
+    def doubled(components: Components, strength: float) -> Grown:
+        grown = ascend(gather, split(components), strength)
+        return Grown(log_likelihood(judge(JointSums(grown))[0]), grown, strength)
+
+    single = Components(np.ones(1), mean[None], covariance[None])
+    best = Grown(log_likelihood(judge(JointSums(single))[0]), single, 1.0)
+    parent, start = single, single
+    while 2 * len(start.weights) <= limit:
+        trial = doubled(start, 1.0)
+        if trial.worth <= best.worth:
+            break
+        best, parent, start = trial, start, trial.components
+    start = parent
+    while 2 * len(start.weights) <= limit:
+        trial = doubled(start, float(n_columns))
+        if trial.worth <= best.worth:
+            break
+        best, start = trial, trial.components
+    return best
+
+
+def refined(gather: Gather, grown: Grown, n_steps: int) -> Components:
+    """Return components after some steps of EM on other rows, free of the order of these."""
+    components = grown.components
+    for _ in range(n_steps):
+        sums, products = gather(JointSums(components))
+        sums, products = _rounded_sums(sums, products)
+        components = updated(components, sums, products, grown.strength)
+    return components
+
+
+def _rounded_sums(sums: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.maximum(sums[:, 0], np.finfo(float).tiny)
+    squares = np.maximum(np.diagonal(products, axis1=1, axis2=2), np.finfo(float).tiny)
+    widths = np.sqrt(squares)
+    firsts = rounded(sums[:, 1:-1], widths * np.sqrt(counts)[:, None])
+    return (
+        np.column_stack([rounded(sums[:, 0], counts), firsts, sums[:, -1]]),
+        rounded(products, widths[:, :, None] * widths[:, None, :]),
+    )
+
+
+def joint_mixture(components: Components, n_rows: float) -> JointMixture:
+    """Return the bijection of components and a background one, of BACKGROUND_ROWS rows' weight.
+
+    The background is the tail rule, as in the mixture of a column: BACKGROUND_SCALE times as wide
+    as all rows.
+    """
+    weights, means, covariances = components
+    share = BACKGROUND_ROWS / (BACKGROUND_ROWS + n_rows)
+    mean = weights @ means
+    between = np.einsum("k,ki,kj->ij", weights, means - mean, means - mean)
+    wide = BACKGROUND_SCALE**2 * (components.within + between)
+    factors = np.linalg.cholesky(np.concatenate([covariances, wide[None]]))
+    scales = np.diagonal(factors, axis1=1, axis2=2)
+    slopes = np.eye(len(mean)) - scales[:, :, None] * np.linalg.inv(factors)
+    return JointMixture(
+        np.log(np.append(weights * (1.0 - share), share)),
+        np.concatenate([means, mean[None]]),
+        np.log(scales),
+        np.tril(slopes, -1),
+    )

@@ -1,0 +1,21 @@
+"""Seconds by stage of a fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+
+@contextmanager
+def stage(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Add the time that a block of code takes to the seconds of a stage."""
+    started = time.perf_counter()
+    yield
+    seconds[name] = seconds.get(name, 0.0) + time.perf_counter() - started
+
+
+def merge_seconds(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Add up seconds by stage."""
+    stages = dict.fromkeys(name for part in parts for name in part)
+    return {name: sum(part.get(name, 0.0) for part in parts) for name in stages}

@@ -1,0 +1,70 @@
+"""Statistics of EM for full covariances, against SciPy's densities and plain sums."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from rbig_numba.kernels.joint_em import RUN, add_statistics
+
+
+def components_of(n_components, n_columns, seed=0):
+    rng = np.random.default_rng(seed)
+    factors = np.tril(rng.normal(size=(n_components, n_columns, n_columns)), -1)
+    factors += np.eye(n_columns) * rng.uniform(0.3, 1.5, (n_components, 1, n_columns))
+    weights = rng.dirichlet(np.ones(n_components))
+    return weights, rng.normal(size=(n_components, n_columns)), factors
+
+
+def statistics_of(rows, row_weights, weights, means, factors):
+    n_components, n_columns = means.shape
+    sums = np.zeros((n_components, n_columns + 2))
+    products = np.zeros((n_components, n_columns, n_columns))
+    columns, whiteners = np.ascontiguousarray(rows.T), np.linalg.inv(factors)
+    add_statistics(columns, row_weights, np.log(weights), means, whiteners, sums, products)
+    return sums, products
+
+
+@pytest.mark.parametrize("n_columns", [1, 2, 5, 11])
+@pytest.mark.parametrize("n_rows", [1, RUN, 3 * RUN + 7])
+def test_sums_are_those_of_responsibilities(n_rows, n_columns):
+    weights, means, factors = components_of(4, n_columns)
+    rng = np.random.default_rng(1)
+    rows, row_weights = 2 * rng.normal(size=(n_rows, n_columns)), rng.uniform(0.5, 2.0, n_rows)
+    sums, products = statistics_of(rows, row_weights, weights, means, factors)
+    terms = np.stack(
+        [
+            np.log(w) + np.atleast_1d(multivariate_normal(m, f @ f.T).logpdf(rows))
+            for w, m, f in zip(weights, means, factors, strict=True)
+        ]
+    )
+    log_density = logsumexp(terms, axis=0)
+    shares = row_weights * np.exp(terms - log_density)
+    deviations = rows - means[:, None]
+    np.testing.assert_allclose(sums[:, 0], shares.sum(axis=1), rtol=1e-9)
+    expected = np.einsum("kn,kni->ki", shares, deviations)
+    np.testing.assert_allclose(sums[:, 1:-1], expected, rtol=1e-9, atol=1e-11 * n_rows)
+    np.testing.assert_allclose(sums[0, -1], row_weights @ log_density, rtol=1e-11)
+    expected = np.tril(np.einsum("kn,kni,knj->kij", shares, deviations, deviations))
+    np.testing.assert_allclose(products, expected, rtol=1e-9, atol=1e-11 * n_rows)
+
+
+@pytest.mark.parametrize("distance", [10.0, 100.0, 1000.0])
+def test_far_rows_belong_to_somebody(distance):
+    weights, means, factors = components_of(3, 4)
+    rows = distance * np.eye(4)
+    sums, _ = statistics_of(rows, np.ones(4), weights, means, factors)
+    np.testing.assert_allclose(sums[:, 0].sum(), 4.0, rtol=1e-12)
+    assert np.isfinite(sums).all()
+
+
+def test_statistics_are_added():
+    weights, means, factors = components_of(3, 4)
+    rows = np.random.default_rng(2).normal(size=(700, 4))
+    whole = statistics_of(rows, np.ones(700), weights, means, factors)
+    parts = [
+        statistics_of(part, np.ones(len(part)), weights, means, factors)
+        for part in np.split(rows, [100])
+    ]
+    for one, other, total in zip(*parts, whole, strict=True):
+        np.testing.assert_allclose(one + other, total, rtol=1e-10, atol=1e-10)

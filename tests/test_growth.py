@@ -1,0 +1,152 @@
+"""Mixtures with full covariances, grown by splitting."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+from sklearn.mixture import GaussianMixture
+
+from rbig_numba.bijections import growth
+from rbig_numba.bijections.growth import Components, JointSums
+from rbig_numba.flow import base_log_prob
+from rbig_numba.latents import Side
+
+
+def side_of(rows, n_jobs=1):
+    return Side(rows, np.ones(len(rows)), np.zeros(len(rows)), n_jobs)
+
+
+def gather_of(side):
+    return lambda statistic: side.gather([], statistic)
+
+
+def log_density(components, rows):
+    terms = [
+        np.log(w) + multivariate_normal(m, c).logpdf(rows)
+        for w, m, c in zip(*components, strict=True)
+    ]
+    return logsumexp(terms, axis=0)
+
+
+def grown_of(rows, held_out, n_jobs=1):
+    mean, covariance = rows.mean(axis=0), np.cov(rows.T, bias=True)
+    train, judges = gather_of(side_of(rows, n_jobs)), gather_of(side_of(held_out, n_jobs))
+    return growth.grow(train, judges, mean, covariance, len(rows))
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    """Three well-separated components, (4000, 3) rows to fit and as many held out."""
+    rng = np.random.default_rng(0)
+    centres = np.array([[-2.0, 0.0, 0.0], [1.0, 1.5, 0.0], [1.0, -1.5, 1.0]])
+    rows = centres[rng.integers(3, size=8000)] + 0.3 * rng.normal(size=(8000, 3))
+    return rows[:4000], rows[4000:]
+
+
+@pytest.fixture
+def start(blobs):
+    rng = np.random.default_rng(1)
+    covariances = np.stack([np.diag(rng.uniform(0.5, 2.0, 3)) for _ in range(4)])
+    return Components(np.full(4, 0.25), rng.normal(size=(4, 3)), covariances)
+
+
+def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
+    sums, products = side_of(blobs[0]).gather([], JointSums(start))
+    ours = growth.updated(start, sums, products, 0.0)
+    theirs = GaussianMixture(
+        4,
+        max_iter=1,
+        tol=0.0,
+        reg_covar=growth.MIN_VARIANCE,
+        weights_init=start.weights,
+        means_init=start.means,
+        precisions_init=np.linalg.inv(start.covariances),
+    )
+    with pytest.warns(UserWarning, match="did not converge"):
+        theirs.fit(blobs[0])
+    np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=1e-9)
+    np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-8, atol=1e-9)
+    np.testing.assert_allclose(ours.covariances, theirs.covariances_, rtol=1e-8, atol=1e-9)
+    assert growth.log_likelihood(sums) == pytest.approx(
+        log_density(start, blobs[0]).mean(), rel=1e-10
+    )
+
+
+def test_the_prior_averages_covariances(blobs, start):
+    sums, products = side_of(blobs[0]).gather([], JointSums(start))
+    free = growth.updated(start, sums, products, 0.0)
+    tied = growth.updated(start, sums, products, 1e9)
+    assert np.abs(free.covariances - free.covariances[0]).max() > 0.1
+    np.testing.assert_allclose(tied.covariances - tied.covariances[0], 0.0, atol=1e-3)
+
+
+def test_a_component_without_rows_is_left_out(blobs, start):
+    means = start.means.copy()
+    means[2] = 1e3
+    lonely = start._replace(means=means)
+    sums, products = side_of(blobs[0]).gather([], JointSums(lonely))
+    assert len(growth.updated(lonely, sums, products, 1.0).weights) == 3
+
+
+def test_halves_keep_mean_and_covariance(start):
+    halves = growth.split(start)
+    mean = (halves.means[:4] + halves.means[4:]) / 2
+    step = (halves.means[4:] - halves.means[:4]) / 2
+    np.testing.assert_allclose(mean, start.means)
+    np.testing.assert_allclose(
+        halves.covariances[:4] + step[:, :, None] * step[:, None, :], start.covariances
+    )
+    assert np.linalg.eigvalsh(halves.covariances).min() > 0
+
+
+def test_growth_reaches_the_density_that_rows_come_from(blobs):
+    train, held_out = blobs
+    grown = grown_of(train, held_out)
+    centres = np.array([[-2.0, 0.0, 0.0], [1.0, 1.5, 0.0], [1.0, -1.5, 1.0]])
+    truth = Components(np.full(3, 1 / 3), centres, np.stack([0.09 * np.eye(3)] * 3))
+    assert grown.worth == pytest.approx(log_density(grown.components, held_out).mean(), rel=1e-9)
+    assert grown.worth > log_density(truth, held_out).mean() - 0.02
+
+
+def test_growth_of_normal_rows_stays_single():
+    rows = np.random.default_rng(3).normal(size=(4000, 4))
+    assert len(grown_of(rows[:2000], rows[2000:]).components.weights) == 1
+
+
+def test_same_bits_for_any_number_of_threads(blobs):
+    one, two = (grown_of(*blobs, n_jobs=n_jobs) for n_jobs in (1, 2))
+    for a, b in zip(one.components, two.components, strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+def test_ties_do_not_diverge():
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(3000, 3))
+    rows[rng.random(3000) < 0.3] = [0.5, 0.5, 0.5]
+    grown = grown_of(rows[:2000], rows[2000:])
+    assert np.isfinite(grown.worth)
+    assert np.linalg.eigvalsh(grown.components.covariances).min() >= 0.99 * growth.MIN_VARIANCE
+
+
+def test_the_bijection_has_the_density_of_components_and_background(blobs, start):
+    bijection = growth.joint_mixture(start, 4000.0)
+    z, log_det = bijection.forward(blobs[1])
+    share = growth.BACKGROUND_ROWS / (growth.BACKGROUND_ROWS + 4000.0)
+    mean = start.weights @ start.means
+    spread = start.means - mean
+    wide = start.within + np.einsum("k,ki,kj->ij", start.weights, spread, spread)
+    background = multivariate_normal(mean, growth.BACKGROUND_SCALE**2 * wide)
+    expected = np.logaddexp(
+        np.log1p(-share) + log_density(start, blobs[1]),
+        np.log(share) + background.logpdf(blobs[1]),
+    )
+    np.testing.assert_allclose(base_log_prob(z) + log_det, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_refining_does_not_depend_on_the_order_of_rows(blobs, start):
+    grown = growth.Grown(0.0, start, 1.0)
+    rows = blobs[0]
+    one = growth.refined(gather_of(side_of(rows)), grown, 3)
+    other = growth.refined(gather_of(side_of(rows[::-1].copy())), grown, 3)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
