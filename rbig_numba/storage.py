@@ -18,6 +18,7 @@ import numpy as np
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection
 from rbig_numba.bijections.coupling import Coupling
+from rbig_numba.bijections.joint import JointMixture
 from rbig_numba.bijections.mixture import Mixture
 from rbig_numba.bijections.rotation import Rotation
 from rbig_numba.files import replacing
@@ -25,7 +26,7 @@ from rbig_numba.flow import Flow
 
 FORMAT = 1
 KINDS: dict[str, type[Bijection]] = {
-    kind.kind: kind for kind in (Affine, Coupling, Mixture, Rotation)
+    kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Rotation)
 }
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.coupling import Coupling
+from rbig_numba.bijections.joint import JointMixture
 from rbig_numba.bijections.mixture import Mixture
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 
@@ -61,6 +62,57 @@ def one_column():
     return mixture_of([[0.3, 0.6, 0.1]], [[-1.0, 0.5, 0.0]], [[0.2, 0.4, 2.0]])
 
 
+def joint_of(weights, means, scales, seed=0, slope=0.5):
+    """Return a mixture with random slopes; means (K, D), scales (K, D) or what broadcasts to it."""
+    means = np.array(means, dtype=float)
+    slopes = slope * np.random.default_rng(seed).standard_normal((*means.shape, means.shape[1]))
+    weights = np.array(weights, dtype=float) / np.sum(weights)
+    log_scales = np.log(np.broadcast_to(scales, means.shape))
+    return JointMixture(np.log(weights), means, log_scales, np.tril(slopes, -1))
+
+
+def joint_with_background(joint, weight):
+    """Return the mixture with a component more: wide enough to hold all rows far from the others.
+
+    Between components alone, or beyond them where none is the widest in all directions, densities
+    fall to exp(-1e5): z, a double, can't tell rows there from each other.
+    """
+    n_columns = joint.means.shape[1]
+    return JointMixture(
+        np.append(joint.log_weights + np.log1p(-weight), np.log(weight)),
+        np.vstack([joint.means, np.zeros(n_columns)]),
+        np.vstack([joint.log_scales, np.full(n_columns, np.log(4.0))]),
+        np.concatenate([joint.slopes, np.zeros((1, n_columns, n_columns))]),
+    )
+
+
+def joint_single():
+    return joint_of([1.0], [[0.5, -1.0, 2.0]], [1.0, 0.2, 3.0])
+
+
+def joint_overlapping():
+    rng = np.random.default_rng(4)
+    scales = rng.uniform(0.2, 0.8, (6, N_FEATURES))
+    joint = joint_of(rng.uniform(0.2, 2.0, 6), rng.normal(size=(6, N_FEATURES)), scales)
+    return joint_with_background(joint, 1e-3)
+
+
+def joint_far_modes():
+    means = [[-1.0, 1.0, 0.0], [1.0, -1.0, 1.0]]
+    return joint_with_background(joint_of([1.0, 1.0], means, [[0.01], [0.02]]), 1e-3)
+
+
+def joint_many_columns():
+    rng = np.random.default_rng(5)
+    means = 0.5 * rng.normal(size=(4, 14))
+    joint = joint_of(rng.uniform(0.2, 2.0, 4), means, 0.7, slope=0.2)
+    return joint_with_background(joint, 1e-3)
+
+
+def joint_one_column():
+    return joint_of([0.3, 0.6, 0.1], [[-1.0], [0.5], [0.0]], [[0.2], [0.4], [2.0]])
+
+
 def coupling_of(given, n_features, seed=0):
     rng = np.random.default_rng(seed)
     given = np.array(given, dtype=float)
@@ -91,11 +143,17 @@ CASES = {
     "mixture, one column": one_column,
     "coupling": coupling,
     "coupling, 15 columns": coupling_many_columns,
+    "joint mixture, K = 1": joint_single,
+    "joint mixture, overlapping": joint_overlapping,
+    "joint mixture, narrow modes far apart": joint_far_modes,
+    "joint mixture, 14 columns": joint_many_columns,
+    "joint mixture, one column": joint_one_column,
 }
 
 
 def rows_of(bijection, n_rows, *, sd=1.0, seed=0):
     """Return rows at about sd standard deviations of what the bijection takes as normal."""
-    width = len(next(iter(bijection.arrays().values())))
+    joint = isinstance(bijection, JointMixture)
+    width = len(bijection.means.T if joint else next(iter(bijection.arrays().values())))
     rows = sd * np.random.default_rng(seed).standard_normal((n_rows, width))
     return bijection.inverse(rows)[0] if isinstance(bijection, Affine) else rows

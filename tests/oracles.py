@@ -58,6 +58,34 @@ def mixture_forward(x, log_weights, means, log_scales):
         return z, log_slope
 
 
+def joint_forward(row, log_weights, means, log_scales, slopes):
+    """Return z (D,) and the log-determinant of one row under a joint mixture, in 50 digits."""
+    with mpmath.workdps(DIGITS):
+
+        def exact(array):
+            return [mpmath.mpf(float(value)) for value in array]
+
+        row, weights = exact(row), [mpmath.exp(value) for value in exact(log_weights)]
+        means, slopes = [exact(m) for m in means], [[exact(b) for b in bs] for bs in slopes]
+        scales = [[mpmath.exp(value) for value in exact(s)] for s in log_scales]
+        z, log_det = [], mpmath.mpf(0)
+        for j, x in enumerate(row):
+            total = sum(weights)
+            terms, lower, upper = [], mpmath.mpf(0), mpmath.mpf(0)
+            for k, weight in enumerate(weights):
+                mean = means[k][j] + sum(slopes[k][j][i] * (row[i] - means[k][i]) for i in range(j))
+                u = (x - mean) / scales[k][j]
+                terms.append(weight * mpmath.npdf(u) / scales[k][j])
+                near = weight * mpmath.npdf(u) * mills_ratio(abs(u))
+                lower += near if u < 0 else weight - near
+                upper += weight - near if u < 0 else near
+            value = quantile_of_log(mpmath.log(min(lower, upper) / total))
+            z.append(value if lower < upper else -value)
+            log_det += mpmath.log(sum(terms) / total) - mpmath.log(mpmath.npdf(z[-1]))
+            weights = terms
+        return z, log_det
+
+
 def expectation(bins, weights, means, scales):
     """Return responsibilities (K, B) times each bin's weight, and the bound in nats."""
     p, x, v = bins

@@ -233,6 +233,20 @@ def bell_and_mills(v):
 
 
 @kernel
+def power_and_mills(exponent, v):
+    """2^exponent, exponent < 1000, and mills(|u|) for v = u HALF_LOG2.
+
+    As at -961 below it, and as at |u| = 36.5 beyond.
+    """
+    floored = max(exponent, -_V_MAX() * _V_MAX())
+    shifted = floored + _ROUNDER_LOADED()
+    fraction = floored - (shifted - _ROUNDER_LOADED())
+    power = bits_float(float_bits(_exp2(fraction)) + (float_bits(shifted) << 52))
+    distance = min(abs(v), _V_MAX())
+    return power, _mills_top(distance) / _mills_bottom(distance)
+
+
+@kernel
 def log_pdf(u):
     """Log phi(u), in nats."""
     return -0.5 * u * u - LOG_SQRT_2PI

@@ -7,7 +7,7 @@ import numba
 import pytest
 from numba import float64, int64
 
-from rbig_numba.kernels import direct, mixture, normal
+from rbig_numba.kernels import conditional, direct, mixture, normal
 from rbig_numba.kernels.jit import kernel
 
 FEATURES = llvm.get_host_cpu_features()
@@ -88,6 +88,17 @@ def test_direct_sums():
     # Coefficients come from the stack, within the multiply-adds: no 64-bit moves of addresses.
     assert "movabs" not in loop
     assert len(loop.splitlines()) < 85
+
+
+def test_direct_sums_of_rows_with_weights_of_their_own():
+    text = assembly(conditional.add_component.py_func, *[ROW] * 8)
+    (loop,) = vector_loops(text)
+    assert packed(loop) >= 28
+    assert "call" not in loop
+    assert scalar(loop) == []
+    assert LIBM.search(text) is None
+    assert "movabs" not in loop
+    assert len(loop.splitlines()) < 95
 
 
 @pytest.mark.parametrize(

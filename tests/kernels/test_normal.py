@@ -71,6 +71,17 @@ def test_bell_and_mills_stay_normal_numbers_far_out(v):
     assert np.finfo(float).tiny < bell * ratio < bell < 1e-289
 
 
+def test_power_and_mills():
+    def power(exponent):
+        return mpmath.power(2, mpmath.mpf(exponent))
+
+    exponents = RANDOM.uniform(-960, 900, 500)
+    assert largest_error(lambda x: normal.power_and_mills(x, 1.0)[0], power, exponents) < 4.0
+    for v in (-3.0, 0.5, 31.0):
+        assert normal.power_and_mills(-v * v, v) == normal.bell_and_mills(v)
+    assert normal.power_and_mills(-1e6, 1e3) == normal.bell_and_mills(1e3)
+
+
 @pytest.mark.parametrize("sign", [-1.0, 1.0])
 def test_log_cdf_in_both_tails(sign):
     u = sign * np.concatenate([RANDOM.uniform(0, 37, 400), np.logspace(-18, 0, 50)])

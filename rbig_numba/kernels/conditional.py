@@ -1,0 +1,124 @@
+"""One column given the columns before it: a mixture in one dimension, another one in every row.
+
+Components have weights and means of the row's own, and scales common to all rows. A weight is given
+as a number r and as its logarithm to base 2. Products of numbers alone would lose a component to
+the floor of `power_and_mills`, 2^-961, though later columns may bring it back: each one that it
+fits better multiplies it by the ratio of two scales, which over 100 columns is more than any floor
+can bear. Here every number is the power of its logarithm, and carried over one column only. So the
+floor adds 2^-961 to a column's density and 2^-961 / density to the masses of the next one: that
+decides where log space takes over.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rbig_numba.kernels.direct import DIRECT_MIN, quantiles
+from rbig_numba.kernels.jit import float_bits, kernel
+from rbig_numba.kernels.mixture import log_sum_exp
+from rbig_numba.kernels.normal import (
+    HALF_LOG2,
+    INV_SQRT_2PI,
+    LN2,
+    aligned_stack,
+    log_cdf,
+    log_positive,
+    mills,
+    power_and_mills,
+    quantile_of_log,
+)
+
+
+@kernel
+def conditionals(means, log_scales, slopes):
+    """Return what does not vary over rows, (D, 5, K).
+
+    Conditional mean where the columns before are 0, HALF_LOG2 / scale, log2(1 / scale),
+    scale / sqrt(2 pi), scale.
+    """
+    n_components, n_columns = means.shape
+    constants = np.empty((n_columns, 5, n_components))
+    for j in range(n_columns):
+        for k in range(n_components):
+            scale, intercept = math.exp(log_scales[k, j]), means[k, j]
+            for i in range(j):
+                intercept -= slopes[k, j, i] * means[k, i]
+            constants[j, 0, k] = intercept
+            constants[j, 1, k] = HALF_LOG2 / scale
+            constants[j, 2, k] = -log_scales[k, j] / LN2
+            constants[j, 3, k] = scale * INV_SQRT_2PI
+            constants[j, 4, k] = scale
+    return constants
+
+
+@kernel
+def add_component(x, shift, constants, log_r, r, pdf, lower, upper):
+    """Add one component to density and masses of one column's run of rows.
+
+    Its responsibilities, log_r and r, become its share of the density; that is in units of phi(0).
+    """
+    aligned_stack()
+    intercept, precision, log_precision, area = constants[:4]
+    for i in range(x.size):
+        v = ((x[i] - shift[i]) - intercept) * precision
+        log_term = log_r[i] + (log_precision - v * v)
+        term, ratio = power_and_mills(log_term, v)
+        near = term * area * ratio
+        far = r[i] - near
+        log_r[i], r[i] = log_term, term
+        pdf[i] += term
+        lower[i] += near if float_bits(v) < 0 else far
+        upper[i] += far if float_bits(v) < 0 else near
+
+
+@kernel
+def forward1(x, before, parameters, log_terms):
+    """Return z and log dz/dx of one number in log space, log_terms (K,) by `add_component`."""
+    constants, slopes = parameters
+    logs = np.empty((3, log_terms.size))
+    for k in range(log_terms.size):
+        shift = 0.0
+        for i in range(slopes.shape[1]):
+            shift += slopes[k, i] * before[i]
+        v = ((x - shift) - constants[0, k]) * constants[1, k]
+        u = abs(v) / HALF_LOG2
+        near = LN2 * log_terms[k] + math.log(constants[3, k] * mills(u))
+        far = LN2 * (log_terms[k] - constants[2, k] + v * v) + log_cdf(u)
+        logs[0, k] = LN2 * log_terms[k]
+        logs[1, k] = near if v < 0.0 else far
+        logs[2, k] = far if v < 0.0 else near
+    log_lower, log_upper = log_sum_exp(logs[1]), log_sum_exp(logs[2])
+    z = quantile_of_log(min(log_lower, log_upper))
+    return (z if log_lower < log_upper else -z), log_sum_exp(logs[0]) + 0.5 * z * z
+
+
+@kernel
+def conclude(x, row, columns, parameters, log_terms, work, z, log_slope):
+    """Fill z and log dz/dx of one column's rows from their density and masses.
+
+    Parameters
+    ----------
+    x, row : ndarray of shape (n,)
+        The column in these rows, and their places in columns (D, RUN) and in work[3].
+    parameters : tuple of ndarray
+        Constants (5, K) and slopes (K, j) of column j.
+    log_terms : ndarray of shape (K, RUN)
+        What `add_component` makes of log_r.
+    work : ndarray of shape (7, RUN)
+        Density, lower and upper mass; then what `advance` leaves in reach. The density becomes 1
+        where z is from log space; that stands in work[4], else NaN.
+    """
+    pdf, lower, upper, reach, far = work[0], work[1], work[2], work[3], work[4]
+    for i in range(x.size):
+        far[i], log_slope[i] = np.nan, 0.0
+        if min(min(lower[i], upper[i]) * reach[row[i]], pdf[i]) <= DIRECT_MIN:
+            before, log_term = columns[:, row[i]], log_terms[:, i]
+            far[i], log_slope[i] = forward1(x[i], before, parameters, log_term)
+            pdf[i], lower[i], upper[i] = 1.0, 0.5, 0.5
+    quantiles(lower, upper, z)
+    for i in range(z.size):
+        log_slope[i] += 0.5 * z[i] * z[i] + log_positive(pdf[i])
+    for i in range(z.size):
+        z[i] = z[i] if math.isnan(far[i]) else far[i]
