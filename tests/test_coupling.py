@@ -6,7 +6,7 @@ import pytest
 import oracles
 from cases import coupling, rows_of
 from rbig_numba.bijections.regression import fit_coupling
-from rbig_numba.kernels.coupling import MAX_LOG_SCALE
+from rbig_numba.kernels.coefficients import MAX_LOG_SCALE
 
 
 def draws(seed=0):

@@ -5,6 +5,7 @@ from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.layers import (
     Affine,
     Bijector,
+    Coupling,
     FixedOrtho,
     Householder,
     MixtureCDFGaussianization,
@@ -14,6 +15,7 @@ from rbig_keras.parity import Parity, parity
 __all__ = [
     "Affine",
     "Bijector",
+    "Coupling",
     "FixedOrtho",
     "GaussianizationFlow",
     "Householder",

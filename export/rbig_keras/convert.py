@@ -12,6 +12,7 @@ from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.layers import (
     Affine,
     Bijector,
+    Coupling,
     FixedOrtho,
     Householder,
     MixtureCDFGaussianization,
@@ -100,4 +101,10 @@ def _householder(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
     return Householder(**kwargs), householder_arrays(arrays["matrix"])
 
 
-_BUILDERS: dict[str, Builder] = {"affine": _affine, "mixture": _mixture}
+def _coupling(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    given = arrays["given"].astype(int).tolist()
+    weights = {name: array for name, array in arrays.items() if name != "given"}
+    return Coupling(given, len(arrays["biases"]), **kwargs), weights
+
+
+_BUILDERS: dict[str, Builder] = {"affine": _affine, "coupling": _coupling, "mixture": _mixture}

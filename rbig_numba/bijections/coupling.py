@@ -19,7 +19,7 @@ class Coupling(Bijection):
     the features phi = (1, tanh(x_A @ projections + biases), x_A),
 
         mean = phi @ location
-        log sigma = S tanh(phi[: 1 + H] @ log_scale / S), S = `kernels.MAX_LOG_SCALE`.
+        log sigma = S tanh(phi[: 1 + H] @ log_scale / S), S = `coefficients.MAX_LOG_SCALE`.
 
     Far out the mean follows x_A in proportion and sigma settles: without the given columns' own
     term in log sigma a row's density falls along any ray away from the data.

@@ -170,3 +170,6 @@ MILLS_BOTTOM = (
     0.00040102272710628036,
     1.7515078202917084e-05,
 )
+
+# A coupling's log-scales lie within this of 0 however far out a row is.
+MAX_LOG_SCALE = 3.0

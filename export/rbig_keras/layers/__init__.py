@@ -2,7 +2,15 @@
 
 from rbig_keras.layers.affine import Affine
 from rbig_keras.layers.base import Bijector
+from rbig_keras.layers.coupling import Coupling
 from rbig_keras.layers.mixture import MixtureCDFGaussianization
 from rbig_keras.layers.rotation import FixedOrtho, Householder
 
-__all__ = ["Affine", "Bijector", "FixedOrtho", "Householder", "MixtureCDFGaussianization"]
+__all__ = [
+    "Affine",
+    "Bijector",
+    "Coupling",
+    "FixedOrtho",
+    "Householder",
+    "MixtureCDFGaussianization",
+]
