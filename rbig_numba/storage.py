@@ -20,13 +20,14 @@ from rbig_numba.bijections.base import Bijection
 from rbig_numba.bijections.coupling import Coupling
 from rbig_numba.bijections.joint import JointMixture
 from rbig_numba.bijections.mixture import Mixture
+from rbig_numba.bijections.radial import Radial
 from rbig_numba.bijections.rotation import Rotation
 from rbig_numba.files import replacing
 from rbig_numba.flow import Flow
 
 FORMAT = 1
 KINDS: dict[str, type[Bijection]] = {
-    kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Rotation)
+    kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Radial, Rotation)
 }
 
 

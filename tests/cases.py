@@ -6,6 +6,7 @@ from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.coupling import Coupling
 from rbig_numba.bijections.joint import JointMixture
 from rbig_numba.bijections.mixture import Mixture
+from rbig_numba.bijections.radial import Radial
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 
 N_FEATURES = 3
@@ -113,6 +114,28 @@ def joint_one_column():
     return joint_of([0.3, 0.6, 0.1], [[-1.0], [0.5], [0.0]], [[0.2], [0.4], [2.0]])
 
 
+def radial_of(groups, scale):
+    """Three components and the wide one of few rows that a fit adds, about log sqrt(m)."""
+    groups = np.array(groups, dtype=float)
+    centres = 0.5 * np.log(np.unique(groups[groups >= 0], return_counts=True)[1])[:, None]
+    weights = np.array([[0.3, 0.5, 0.199, 1e-3]] * len(centres))
+    means = centres + scale * np.array([-0.9, 0.0, 1.2, 0.0])
+    scales = scale * np.array([[0.8, 0.5, 0.6, 2.0]] * len(centres))
+    return Radial(groups, np.log(weights), means, np.log(scales))
+
+
+def radial_all():
+    return radial_of(np.zeros(N_FEATURES), 0.6)
+
+
+def radial_groups():
+    return radial_of([1, 0, -1, 1, 0, 1, -1], 0.3)
+
+
+def radial_wide():
+    return radial_of(np.zeros(12), 0.3)
+
+
 def coupling_of(given, n_features, seed=0):
     rng = np.random.default_rng(seed)
     given = np.array(given, dtype=float)
@@ -148,6 +171,9 @@ CASES = {
     "joint mixture, narrow modes far apart": joint_far_modes,
     "joint mixture, 14 columns": joint_many_columns,
     "joint mixture, one column": joint_one_column,
+    "radial, all columns": radial_all,
+    "radial, two groups, columns left alone": radial_groups,
+    "radial, 12 columns": radial_wide,
 }
 
 

@@ -126,6 +126,34 @@ def histogram(column, weights, edges):
     return out
 
 
+def radius_of(z, n_columns):
+    """Return g(z) and dg/dz of a radial map, from the formulas, as mpmath numbers."""
+    m = mpmath.mpf(n_columns)
+    slope = mpmath.sqrt(2 / (9 * m))
+    curvature = min(2 * slope, mpmath.mpf(0.36))
+    lift = curvature**2 / 4
+    h = 1 - slope**2 - lift + slope * (1 + lift) * z
+    root = mpmath.sqrt(h**2 + curvature**2)
+    b, b_slope = (h + root) / 2, slope * (1 + lift) * (1 + h / root) / 2
+    return mpmath.sqrt(m * b**3), mpmath.sqrt(m) * 1.5 * mpmath.sqrt(b) * b_slope
+
+
+def radial_forward(x, log_weights, means, log_scales):
+    """Return y (m,) and the log-determinant of one group's row, as 50-digit numbers."""
+    with mpmath.workdps(DIGITS):
+        x = [mpmath.mpf(float(value)) for value in x]
+        r = mpmath.sqrt(mpmath.fsum(value**2 for value in x))
+        reaches = (m - 4 * mpmath.exp(s) for m, s in zip(means, log_scales, strict=True))
+        edge = min(max(r, mpmath.exp(max(min(reaches), -32))), mpmath.exp(32))
+        z, log_slope = mixture_forward(mpmath.log(edge), log_weights, means, log_scales)
+        g, g_slope = radius_of(z, len(x))
+        y = [value * g / edge for value in x]
+        log_det = len(x) * mpmath.log(g / edge)
+        if edge == r:
+            log_det += log_slope + mpmath.log(g_slope / g)
+        return y, log_det
+
+
 def coupling_forward(rows, given, projections, biases, location, log_scale):
     """Return y and the log-determinant of an affine coupling, in extended precision."""
     rows, known = rows.astype(np.longdouble), given == 1.0
