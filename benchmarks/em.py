@@ -22,7 +22,7 @@ from sklearn.mixture import GaussianMixture
 from benchmarks.ceiling import multiply_add_rate
 from benchmarks.harness import parser, report, timed
 from rbig_numba.bijections import mixture
-from rbig_numba.binning import N_BINS, add_histograms, bins_of, grid_of
+from rbig_numba.binning import Histograms, bins_of, grid_of
 from rbig_numba.kernels import em, search
 
 N_COMPONENTS = 8
@@ -36,11 +36,12 @@ def normalised_bins(x: np.ndarray) -> tuple[np.ndarray, float]:
     """Return bins (3, B) of one column whose weights sum to 1, and the floor under widths."""
     weights = np.ones(len(x))
     grid = grid_of(x[:SAMPLE_ROWS, None], weights[:SAMPLE_ROWS])
-    sums = np.zeros((1, N_BINS, 3))
+    statistic = Histograms(grid)
+    sums = statistic.zeros(1)
     for start in range(0, len(x), RUN_ROWS):
         run = x[None, start : start + RUN_ROWS]
-        add_histograms(run, weights[: run.shape[1]], grid, sums)
-    return mixture.filled_bins(bins_of(sums, grid)[0])
+        statistic.add(run, weights[: run.shape[1]], sums)
+    return mixture.filled_bins(bins_of(sums[0], grid)[0])
 
 
 def plain_steps(bins: np.ndarray, floor: float, n_steps: int, parameters: np.ndarray) -> np.ndarray:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from rbig_numba import binning
 from rbig_numba.bijections import growth
 from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.energies import LogRadii, energy_groups
 from rbig_numba.bijections.ica import ica_rotation
-from rbig_numba.bijections.mixture import Mixture, fit_column, from_columns
+from rbig_numba.bijections.mixture import fit_column, from_columns
+from rbig_numba.bijections.radial import radial_from
+from rbig_numba.bijections.regression import fit_coupling
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 from rbig_numba.latents import Gather, Latents
-from rbig_numba.profile import stage
+from rbig_numba.profile import Deadline, stage
 from rbig_numba.statistics import Moments
 from rbig_numba.threads import map_threads
 
@@ -55,6 +58,8 @@ class Search:
         Of all training rows there.
     first : bool
         Whether columns are only standardised so far.
+    deadline : Deadline
+        Searches end before it, with the best so far.
     seconds : dict of str to float
         Thread-seconds by stage, added to.
     """
@@ -64,11 +69,23 @@ class Search:
     latents: Latents
     moments: Moments
     first: bool
+    deadline: Deadline
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-Finish = Callable[[Gather], list[Bijection]]
-"""Fits what a search found to the rows that statistics are gathered over."""
+class Finish(Protocol):
+    """Fits what a search found to rows."""
+
+    def __call__(self, gather: Gather, *, other_rows: bool) -> list[Bijection]:
+        """Return the block.
+
+        Parameters
+        ----------
+        gather : callable
+            Sums statistics up over the rows.
+        other_rows : bool
+            Whether these are others than those of the search.
+        """
 
 
 def marginal(search: Search) -> Finish:
@@ -82,9 +99,9 @@ def marginal(search: Search) -> Finish:
         moved = maps[0].forward(rows)[0] if maps else rows
         grid = binning.grid_of(moved, weights, search.plan.n_jobs)
 
-    def finish(gather: Gather) -> list[Bijection]:
+    def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
         (sums,) = gather(maps, binning.Histograms(grid))
-        return [*maps, _mixture(search, binning.bins_of(sums, grid))]
+        return [*maps, from_columns(_columns(search, binning.bins_of(sums, grid)))]
 
     return finish
 
@@ -100,7 +117,8 @@ def _rotation(search: Search) -> Rotation:
     return ica_rotation(rows, weights, principal, draws, plan.n_jobs)
 
 
-def _mixture(search: Search, bins: np.ndarray) -> Mixture:
+def _columns(search: Search, bins: np.ndarray) -> list[np.ndarray]:
+    """Fit the mixture of each column (D, 3, B)."""
     affordable = max(1, int(search.moments.weight / ROWS_PER_COMPONENT))
     n_components = min(search.plan.n_components, affordable)
     seconds: list[dict[str, float]] = [{} for _ in bins]
@@ -112,7 +130,7 @@ def _mixture(search: Search, bins: np.ndarray) -> Mixture:
     columns = map_threads(fit, range(len(bins)), search.plan.n_jobs)
     total = sum(part["em"] for part in seconds)
     search.seconds["em"] = search.seconds.get("em", 0.0) + total
-    return from_columns(columns)
+    return columns
 
 
 def joint(search: Search) -> Finish | None:
@@ -123,19 +141,60 @@ def joint(search: Search) -> Finish | None:
         grown = growth.grow(
             lambda statistic: train.gather([], statistic),
             lambda statistic: judges.gather([], statistic),
-            *moments.rounded(),
-            moments.weight,
+            (moments.weight, *moments.rounded()),
+            search.deadline,
         )
     if len(grown.components.weights) < 2:
         return None
-    n_steps = JOINT_STEPS if search.moments.weight > moments.weight else 0
 
-    def finish(gather: Gather) -> list[Bijection]:
+    def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
+        n_steps = JOINT_STEPS if other_rows else 0
         components = growth.refined(lambda statistic: gather([], statistic), grown, n_steps)
         return [growth.joint_mixture(components, search.moments.weight)]
 
     return finish
 
 
-KINDS: dict[str, Callable[[Search], Finish | None]] = {"mixture": marginal, "joint": joint}
+def radial(search: Search) -> Finish | None:
+    """Gaussianize the radius of groups of columns whose sizes move together."""
+    train, judges = search.latents
+    best, best_score = None, judges.log_prob
+    with stage(search.seconds, "search"):
+        for groups in energy_groups(train.rows, train.weights):
+            finish = _radial_of(search, groups)
+            score = judges.moved(finish(train.gather, other_rows=False)).log_prob
+            if score > best_score:
+                best, best_score = finish, score
+    return best
+
+
+def _radial_of(search: Search, groups: np.ndarray) -> Finish:
+    maps = [LogRadii(groups)]
+    rows, weights = (array[:GRID_ROWS] for array in search.latents.train[:2])
+    grid = binning.grid_of(maps[0].forward(rows)[0], weights, search.plan.n_jobs)
+
+    def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
+        (sums,) = gather(maps, binning.Histograms(grid))
+        return [radial_from(groups, _columns(search, binning.bins_of(sums, grid)))]
+
+    return finish
+
+
+def coupling(search: Search) -> Finish | None:
+    """Fit mean and scale of some columns given the others, on the sample."""
+    train, judges = search.latents
+    with stage(search.seconds, "search"):
+        fitted = fit_coupling(
+            train.rows, train.weights, judges.rows, judges.weights, search.random_state
+        )
+    block: list[Bijection] = [] if fitted is None else [fitted]
+    return (lambda gather, *, other_rows: block) if block else None
+
+
+KINDS: dict[str, Callable[[Search], Finish | None]] = {
+    "mixture": marginal,
+    "joint": joint,
+    "radial": radial,
+    "coupling": coupling,
+}
 """Searches by the names that `RBIG(blocks=...)` takes; None where there is nothing to find."""

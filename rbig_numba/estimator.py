@@ -30,14 +30,27 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     Parameters
     ----------
     n_blocks : int, default=50
-        Blocks at most; exactly so many if nothing is held out.
+        Blocks at most; exactly so many "classic" ones if nothing is held out.
     n_components : int, default=8
         Gaussians fitted per column and block. A wide background component of 5 rows' weight comes
         on top and keeps tails in bounds. Tables of under 5 rows per component get fewer.
-    rotation : {"pca", "random", "ica"}, default="pca"
-        Principal axes, those that the data don't determine drawn at random; all at random; or, from
-        the principal ones, a search for the axes along which rows are least Gaussian: fewer blocks
-        and a better density, for 0.1 s a block at 10 columns whatever the number of rows.
+    rotation : {"ica", "pca", "random"}, default="ica"
+        Of "mixture" blocks. Principal axes, those that the data don't determine drawn at random;
+        all at random; or, from the principal ones, a search for the axes along which rows are least
+        Gaussian: fewer blocks and a better density, for 0.1 s a block at 10 columns whatever the
+        number of rows.
+    blocks : {"auto", "classic"} or list of str, default="auto"
+        Kinds of blocks: "mixture" (a rotation, but for the first block, then a mixture for each
+        column), "joint" (one mixture with full covariances over all columns, as an exact bijection
+        [2]_), "radial" (the radius of groups of columns whose sizes move together) and "coupling"
+        (mean and scale of some columns given the others). "auto" begins with "mixture"; from then
+        on the kind that gains most on held-out rows is taken, until none gains. "classic" takes
+        "mixture" only. A list gives the kinds one by one, and is cut back to the best length.
+    refit : bool, default=False
+        Whether the blocks chosen are fitted once more to all rows, held-out ones included.
+    max_seconds : float, default=None
+        Time for the fit: no block is begun when as long as the last one took is not left. What is
+        fitted then depends on the machine.
     validation_fraction : float, default=0.1
         Share of the rows held out to choose the number of blocks; 0 fits all rows. Rows are drawn
         by their content, so that equal rows are held out together.
@@ -46,7 +59,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     tol : float, default=1e-4
         What counts as a gain, in held-out nats per row.
     random_state : int, RandomState instance or None, default=None
-        Draws held-out rows, rotations and the rows that place histogram edges.
+        Draws held-out rows, rotations, features of couplings, and the rows of searches.
     n_jobs : int or None, default=-1
         Threads; -1 is one per core. Results have the same bits for any number.
     verbose : bool, default=False
@@ -59,8 +72,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     history_ : list of dict
         For each block tried: "block" (from 1), "kind", "train" and "held_out" (mean log-density
         in nats, the latter None without held-out rows), "gain" (nats over the block before),
-        "seconds", "kept", and "profile", thread-seconds by stage; those of "search" (of a rotation)
-        and "grid" (of histograms) are elapsed ones.
+        "seconds", "kept", and "profile", thread-seconds by stage; those of "search" and "joint"
+        (of blocks that competed) and "grid" (of histograms) are elapsed ones. `train` and
+        `held_out` are those of the fit before `refit`.
     n_features_in_ : int
         Columns.
     n_samples_fit_ : int
@@ -72,6 +86,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
     ----------
     .. [1] Laparra, Camps-Valls, Malo (2011), "Iterative Gaussianization: from ICA to random
        rotations", IEEE Trans. Neural Networks 22(4), arXiv:1602.00229.
+    .. [2] Rosenblatt (1952), "Remarks on a multivariate transformation", Annals of Mathematical
+       Statistics 23(3), 470-472.
 
     Examples
     --------
@@ -90,6 +106,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         n_components: int = 8,
         rotation: str = "ica",
         blocks: str | Sequence[str] = "auto",
+        refit: bool = False,
+        max_seconds: float | None = None,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 6,
         tol: float = 1e-4,
@@ -101,6 +119,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         self.n_components = n_components
         self.rotation = rotation
         self.blocks = blocks
+        self.refit = refit
+        self.max_seconds = max_seconds
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
@@ -147,12 +167,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
 
         from rbig_numba import inputs
         from rbig_numba.candidates import Plan
-        from rbig_numba.fitting import fit_flow, split_rows
+        from rbig_numba.fitting import fit_flow, refit_flow, split_rows
+        from rbig_numba.profile import deadline_in
 
+        deadline = deadline_in(self.max_seconds)
         load = inputs.loader(self, X, sample_weight)
         names = getattr(self, "feature_names_in_", None)
-        competing = self.blocks != "classic"
-        rows = split_rows(load, self.validation_fraction, random_state, names, competing=competing)
         plan = Plan(
             self.n_blocks if isinstance(self.blocks, str) else len(self.blocks),
             self.blocks if isinstance(self.blocks, str) else tuple(self.blocks),
@@ -162,9 +182,13 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
             self.tol,
             self.n_jobs,
         )
-        with _progress(self.n_blocks, verbose=self.verbose) as report:
-            self.flow_, self.history_ = fit_flow(rows, plan, random_state, report)
+        split, rows = split_rows(load, plan, self.validation_fraction, random_state, names)
+        with _progress(plan.n_blocks, verbose=self.verbose) as report:
+            fitted = fit_flow(rows, plan, random_state, deadline, report)
+        self.flow_, self.history_ = fitted.flow, fitted.history
         self.n_samples_fit_ = int(rows.summary.counts.sum())
+        if self.refit and split.limit:
+            self.flow_ = refit_flow(load(split._replace(limit=0)), plan, fitted.finishes)
         return self
 
     def transform(self, X: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from rbig_numba.candidates import GRID_ROWS, KINDS, Finish, Plan, Search
 from rbig_numba.chunks.block import Split
 from rbig_numba.flow import Flow
 from rbig_numba.latents import latents_of
-from rbig_numba.profile import merge_seconds
+from rbig_numba.profile import Deadline, deadline_in, merge_seconds
 from rbig_numba.statistics import Moments, Statistic, Summary, Sums, Totals
 from rbig_numba.validation import check_varies
 
@@ -35,14 +35,31 @@ class Rows(Protocol):
         """Push all rows through bijections for good."""
 
 
+class Fitted(NamedTuple):
+    """What a fit gives.
+
+    Attributes
+    ----------
+    flow : Flow
+        The blocks kept.
+    history : list of dict
+        A record for each block tried: see `RBIG.history_`.
+    finishes : list of callable
+        Those of the blocks kept.
+    """
+
+    flow: Flow
+    history: list[dict]
+    finishes: list[Finish]
+
+
 def split_rows(
     load: Callable[[Split], Rows],
+    plan: Plan,
     validation_fraction: float,
     random_state: np.random.RandomState,
     names: Sequence[str] | None,
-    *,
-    competing: bool,
-) -> Rows:
+) -> tuple[Split, Rows]:
     """Load rows, some of them held out: at least one, if enough are left to fit.
 
     Raises
@@ -52,31 +69,33 @@ def split_rows(
     """
     seed = int(random_state.randint(2**31))
     limit = int(validation_fraction * 2.0**64)
-    sample_size = SAMPLE_ROWS if competing else GRID_ROWS
-    rows = load(Split(seed, limit, sample_size))
+    split = Split(seed, limit, GRID_ROWS if plan.blocks == "classic" else SAMPLE_ROWS)
+    rows = load(split)
     if rows.summary.counts.sum() < 2:
         raise ValueError(f"{rows.summary.counts.sum()} row(s) found: a fit needs at least 2")
     lowest, highest = rows.summary.lowest, rows.summary.highest
     check_varies(lowest.min(axis=0), highest.max(axis=0), names)
     if limit and not rows.summary.counts[1]:
-        lowest_hash = int(rows.summary.samples[0].hashes[0])
-        rows = load(Split(seed, lowest_hash + 1, sample_size))
+        split = split._replace(limit=int(rows.summary.samples[0].hashes[0]) + 1)
+        rows = load(split)
     if limit and (rows.summary.lowest[0] >= rows.summary.highest[0]).any():
         warnings.warn(
             f"{rows.summary.counts.sum()} rows are too few to hold any out, or vary too little: "
             "all are fitted, with as many blocks as n_blocks says",
             stacklevel=4,
         )
-        rows = load(Split(seed, 0, sample_size))
-    return rows
+        split = split._replace(limit=0)
+        rows = load(split)
+    return split, rows
 
 
 def fit_flow(
     rows: Rows,
     plan: Plan,
     random_state: np.random.RandomState,
+    deadline: Deadline,
     report: Callable[[dict], None],
-) -> tuple[Flow, list[dict]]:
+) -> Fitted:
     """Fit blocks until the held-out log-likelihood stops growing, and cut back to the best length.
 
     Parameters
@@ -88,21 +107,23 @@ def fit_flow(
         What to fit.
     random_state : RandomState
         Source of rotations.
+    deadline : Deadline
+        No further block is begun when it is near.
     report : callable
         Called with each block's record as soon as it is fitted.
 
     Returns
     -------
-    flow : Flow
-        The blocks kept.
-    history : list of dict
-        A record for each block tried: see `RBIG.history_`.
+    Fitted
+        The blocks kept, and a record for each one tried.
     """
-    steps = _Steps(rows, plan, random_state)
+    steps = _Steps(rows, plan, random_state, deadline)
     has_held_out = bool(rows.summary.counts[1])
     history: list[dict] = []
     for number in range(plan.n_blocks):
         started = time.perf_counter()
+        if history and not deadline.allows(history[-1]["seconds"]):
+            break
         finish = steps.search(number)
         if finish is None:
             break
@@ -118,25 +139,47 @@ def fit_flow(
     for record in history:
         record["kept"] = record["block"] <= n_kept
     kept = [bijection for block in steps.blocks[:n_kept] for bijection in block]
-    return Flow(tuple(kept)), history
+    return Fitted(Flow(tuple(kept)), history, steps.finishes[:n_kept])
+
+
+def refit_flow(rows: Rows, plan: Plan, finishes: Sequence[Finish]) -> Flow:
+    """Return the same blocks fitted to all rows.
+
+    Rotations, numbers of components and couplings stay as they are; mixtures go on from where they
+    are.
+    """
+    steps = _Steps(rows, plan, np.random.RandomState(0), deadline_in(None))
+    for finish in finishes:
+        steps.commit(finish, other_rows=True)
+    return Flow(tuple(bijection for block in steps.blocks for bijection in block))
+
+
+def _standardisation(moments: Moments) -> Affine:
+    mean, covariance = moments.rounded()
+    return Affine(mean, np.sqrt(np.diag(covariance)))
 
 
 class _Steps:
     """What has been fitted so far, and what the next block is searched on."""
 
-    def __init__(self, rows: Rows, plan: Plan, random_state: np.random.RandomState) -> None:
+    def __init__(
+        self, rows: Rows, plan: Plan, random_state: np.random.RandomState, deadline: Deadline
+    ) -> None:
         self.rows, self.plan, self.random_state = rows, plan, random_state
+        self.deadline = deadline
         self.blocks: list[list[Bijection]] = []
+        self.finishes: list[Finish] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
         self.latents = latents_of(rows.summary, plan.n_jobs)
         self.seconds: dict[str, float] = {}
         self.gains = dict.fromkeys(KINDS, np.inf)
         moments = rows.summary.moments
-        mean, covariance = moments.rounded()
-        scale = np.sqrt(np.diag(covariance))
-        self.pending: list[Bijection] = [Affine(mean, scale)]
+        affine = _standardisation(moments)
+        self.pending: list[Bijection] = [affine]
         self.moments = Moments(
-            moments.weight, np.zeros(len(mean)), moments.products / np.outer(scale, scale)
+            moments.weight,
+            np.zeros(len(affine.scale)),
+            moments.products / np.outer(affine.scale, affine.scale),
         )
         self._move(self.pending)
 
@@ -144,7 +187,13 @@ class _Steps:
         """Return what finishes the next block, None if none gains."""
         plan = self.plan
         search = Search(
-            plan, self.random_state, self.latents, self.moments, number == 0, self.seconds
+            plan,
+            self.random_state,
+            self.latents,
+            self.moments,
+            number == 0,
+            self.deadline,
+            self.seconds,
         )
         if plan.blocks == "auto" and number > 0:
             return self._compete(search)
@@ -160,19 +209,21 @@ class _Steps:
         best, best_gain = None, self.plan.tol
         before = self.latents.judges.log_prob
         for kind in sorted(self.gains, key=self.gains.__getitem__, reverse=True):
-            if self.gains[kind] <= best_gain:
+            if self.gains[kind] <= best_gain or (best and not self.deadline.allows(0.0)):
                 break
             finish = KINDS[kind](search)
             self.gains[kind] = -np.inf
             if finish is not None:
-                block = finish(self.latents.train.gather)
+                block = finish(self.latents.train.gather, other_rows=False)
                 self.gains[kind] = self.latents.judges.moved(block).log_prob - before
             if self.gains[kind] > best_gain:
                 best, best_gain = finish, self.gains[kind]
         return best
 
-    def commit(self, finish: Finish) -> dict:
+    def commit(self, finish: Finish, *, other_rows: bool = False) -> dict:
         """Fit a block to all rows and push them through it.
+
+        They are other rows than those of the search if it saw a sample of them, or none at all.
 
         Rows are walked over twice: rotated and counted; then rotated, Gaussianized and replaced.
         Rotating them twice costs less than to store them in between.
@@ -184,10 +235,12 @@ class _Steps:
             profiles.append(sums.seconds)
             return sums.arrays
 
-        block = finish(gather)
+        sampled = self.latents.train.weights.sum() < self.moments.weight
+        block = finish(gather, other_rows=other_rows or sampled)
         totals = self.rows.advance([*self.pending, *block])
         self._move(block)
         self.blocks.append([*self.pending, *block])
+        self.finishes.append(finish)
         self.pending, self.moments, self.seconds = [], totals.moments, {}
         weights, base, log_det = totals.scores.T
         with np.errstate(invalid="ignore"):  # no held-out rows: 0 / 0

@@ -1,10 +1,26 @@
-"""Seconds by stage of a fit."""
+"""Seconds by stage of a fit, and those that it may take."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
+
+
+class Deadline(NamedTuple):
+    """When a fit has to end, on the clock of `time.perf_counter`."""
+
+    at: float
+
+    def allows(self, seconds: float) -> bool:
+        """Whether so many seconds are left."""
+        return time.perf_counter() + seconds <= self.at
+
+
+def deadline_in(seconds: float | None) -> Deadline:
+    """Return when so many seconds are over: never, if None."""
+    return Deadline(float("inf") if seconds is None else time.perf_counter() + seconds)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 ROTATIONS = ("pca", "random", "ica")
+BLOCKS = ("mixture", "joint", "radial", "coupling")
 SHOWN = 5
 
 
@@ -28,7 +29,26 @@ def check_parameters(estimator: Any) -> None:
         )
     if estimator.rotation not in ROTATIONS:
         raise ValueError(f"rotation={estimator.rotation!r} must be one of {', '.join(ROTATIONS)}")
+    _check_blocks(estimator.blocks)
+    if estimator.max_seconds is not None:
+        _check_number(estimator, "max_seconds", Real, 0.0)
+    if not isinstance(estimator.refit, (bool, np.bool_)):
+        raise TypeError(f"refit={estimator.refit!r} must be True or False")
     check_n_jobs(estimator.n_jobs)
+
+
+def _check_blocks(blocks: Any) -> None:
+    """Raise unless blocks is "auto", "classic" or a sequence of kinds."""
+    kinds = ", ".join(map(repr, BLOCKS))
+    if isinstance(blocks, str):
+        if blocks not in ("auto", "classic"):
+            raise ValueError(f"blocks={blocks!r} must be 'auto', 'classic' or a list of {kinds}")
+        return
+    if not isinstance(blocks, (list, tuple)) or not blocks:
+        raise TypeError(f"blocks={blocks!r} must be 'auto', 'classic' or a list of {kinds}")
+    for number, kind in enumerate(blocks):
+        if kind not in BLOCKS:
+            raise ValueError(f"blocks[{number}]={kind!r} must be one of {kinds}")
 
 
 def check_n_jobs(n_jobs: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 import oracles
 from rbig_numba.bijections.mixture import fit_column
-from rbig_numba.binning import N_BINS, Grid, add_histograms, bins_of, grid_of
+from rbig_numba.binning import N_BINS, Grid, Histograms, bins_of, grid_of
 
 COLUMNS = {
     "normal": lambda rng, n: rng.standard_normal(n),
@@ -24,10 +24,11 @@ COLUMNS = {
 
 def counted(x, weights, grid):
     """Return the sums of columns (D, n), counted in two runs."""
-    sums = np.zeros((len(x), N_BINS, 3))
+    statistic = Histograms(grid)
+    sums = statistic.zeros(len(x))
     for part in (slice(0, 1000), slice(1000, None)):
-        add_histograms(np.ascontiguousarray(x[:, part]), weights[part], grid, sums)
-    return sums
+        statistic.add(np.ascontiguousarray(x[:, part]), weights[part], sums)
+    return sums[0]
 
 
 def histogram(x, weights, grid):

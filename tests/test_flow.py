@@ -5,14 +5,23 @@ import pytest
 from scipy import stats
 
 import cases
+from rbig_numba.candidates import GRID_ROWS, Plan
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource
-from rbig_numba.fitting import Plan, fit_flow
+from rbig_numba.fitting import fit_flow
 from rbig_numba.flow import Flow, base_log_prob
 from rbig_numba.threads import BLOCK_ROWS
 
-PLAN = Plan(n_blocks=4, n_components=4, rotation="pca", n_iter_no_change=5, tol=0.0, n_jobs=1)
+PLAN = Plan(
+    n_blocks=4,
+    blocks="classic",
+    n_components=4,
+    rotation="pca",
+    n_iter_no_change=5,
+    tol=0.0,
+    n_jobs=1,
+)
 
 
 def ring(n_rows):
@@ -24,7 +33,7 @@ def ring(n_rows):
 
 @pytest.fixture(scope="module")
 def fitted():
-    rows = load_local(ArraySource(ring(4000)), None, Split(seed=0, limit=0), 1)
+    rows = load_local(ArraySource(ring(4000)), None, Split(seed=0, limit=0, sample_size=GRID_ROWS), 1)
     return fit_flow(rows, PLAN, np.random.RandomState(0), lambda record: None)
 
 

@@ -10,6 +10,7 @@ from rbig_numba.bijections import growth
 from rbig_numba.bijections.growth import Components, JointSums
 from rbig_numba.flow import base_log_prob
 from rbig_numba.latents import Side
+from rbig_numba.profile import deadline_in
 
 
 def side_of(rows, n_jobs=1):
@@ -31,7 +32,7 @@ def log_density(components, rows):
 def grown_of(rows, held_out, n_jobs=1):
     mean, covariance = rows.mean(axis=0), np.cov(rows.T, bias=True)
     train, judges = gather_of(side_of(rows, n_jobs)), gather_of(side_of(held_out, n_jobs))
-    return growth.grow(train, judges, mean, covariance, len(rows))
+    return growth.grow(train, judges, (len(rows), mean, covariance), deadline_in(None))
 
 
 @pytest.fixture(scope="module")

@@ -43,12 +43,13 @@ def sample_of(rows, weights):
 def test_a_sample_depends_on_neither_order_nor_blocks_nor_on_how_often_a_row_is_written():
     rng = np.random.default_rng(4)
     rows, weights = rng.normal(size=(30_000, 2)), rng.integers(1, 4, 30_000)
-    once = statistics.merge_samples([sample_of(rows, weights.astype(float))])
+    once = statistics.merge_samples([sample_of(rows, weights.astype(float))], 8000)
     order = rng.permutation(weights.sum())
     repeated = np.repeat(rows, weights, axis=0)[order]
     ones = np.ones(len(repeated))
-    cut = statistics.merge_samples([sample_of(*p) for p in parts_of(repeated, ones, [100, 40_000])])
-    assert len(once.rows) == statistics.SAMPLE_ROWS
+    parts = [sample_of(*p) for p in parts_of(repeated, ones, [100, 40_000])]
+    cut = statistics.merge_samples(parts, 8000)
+    assert len(once.rows) == 8000
     for a, b in zip(once, cut, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -52,7 +52,15 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: *.rbig.")],
     n_blocks: Annotated[int | None, typer.Option(help="Blocks at most.")] = None,
     n_components: Annotated[int | None, typer.Option(help="Gaussians per column.")] = None,
-    rotation: Annotated[str | None, typer.Option(help="Rotation: pca, random or ica.")] = None,
+    rotation: Annotated[str | None, typer.Option(help="Rotation: ica, pca or random.")] = None,
+    blocks: Annotated[
+        str | None,
+        typer.Option(help="auto, classic, or kinds with commas: mixture,joint,radial,coupling."),
+    ] = None,
+    refit: Annotated[
+        bool | None, typer.Option("--refit", help="Fit the blocks chosen to all rows again.")
+    ] = None,
+    max_seconds: Annotated[float | None, typer.Option(help="Time for the fit.")] = None,
     validation_fraction: Annotated[
         float | None, typer.Option(help="Share of rows held out to stop; 0: never stop early.")
     ] = None,
@@ -69,6 +77,9 @@ def fit(
         "n_blocks": n_blocks,
         "n_components": n_components,
         "rotation": rotation,
+        "blocks": blocks if blocks in (None, "auto", "classic") else blocks.split(","),
+        "refit": refit,
+        "max_seconds": max_seconds,
         "validation_fraction": validation_fraction,
         "n_iter_no_change": n_iter_no_change,
         "tol": tol,
