@@ -157,7 +157,9 @@ def radial_forward(x, log_weights, means, log_scales):
 def coupling_forward(rows, given, projections, biases, location, log_scale):
     """Return y and the log-determinant of an affine coupling, in extended precision."""
     rows, known = rows.astype(np.longdouble), given == 1.0
-    features = np.tanh(rows[:, known] @ projections + biases)
+    distances, reach = np.sqrt((rows[:, known] ** 2).sum(axis=1)), np.sqrt(known.sum()) + 1.0
+    seen = rows[:, known] * np.minimum(1.0, reach / distances)[:, None]
+    features = np.tanh(seen @ projections + biases)
     bounded = np.hstack([np.ones((len(rows), 1)), features])
     mean = np.hstack([bounded, rows[:, known]]) @ location
     log_sigma = 3.0 * np.tanh(bounded @ log_scale / 3.0)

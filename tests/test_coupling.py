@@ -110,15 +110,25 @@ def test_a_fit_is_reproducible(rng):
     assert first.projections.tobytes() != other.projections.tobytes()
 
 
+def test_scales_stay_as_they_are_beyond_the_reach():
+    bijection = coupling()
+    rows = rows_of(bijection, 50)
+    rows *= 10.0 / np.sqrt((rows[:, bijection.given == 1.0] ** 2).sum(axis=1))[:, None]
+    log_det = bijection.forward(rows)[1]
+    for factor in (2.0, 1e3, 1e9):
+        np.testing.assert_allclose(bijection.forward(factor * rows)[1], log_det, atol=1e-13)
+
+
 @pytest.mark.parametrize("make", [bent, spread])
 def test_densities_fall_along_rays_beyond_the_rows(make, rng):
+    """Beyond the reach, that is: nearer x_A = 0 the densities of far x_B grow with sigma."""
     bijection = fitted(make(rng, 8000), make(rng, 2000))
-    angles = np.linspace(0.0, 2.0 * np.pi, 97)
-    distances = np.geomspace(8.0, 1e4, 60)
-    rays = distances[:, None, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    y, log_det = bijection.forward(rays.reshape(-1, 2))
-    log_prob = (log_det - 0.5 * (y**2).sum(axis=1)).reshape(60, 97)
-    assert (np.diff(log_prob, axis=0) < 0.0).all()
+    slopes, distances = np.linspace(-4.0, 4.0, 97), np.geomspace(3.0, 1e4, 60)
+    rays = distances[:, None, None] * np.stack([np.ones(97), slopes], axis=1)
+    for side in (rays, -rays):
+        y, log_det = bijection.forward(side.reshape(-1, 2))
+        log_prob = (log_det - 0.5 * (y**2).sum(axis=1)).reshape(60, 97)
+        assert (np.diff(log_prob, axis=0) < 0.0).all()
 
 
 def test_ties_and_copies_of_columns_are_survived(rng):

@@ -16,13 +16,12 @@ class Coupling(Bijection):
     """y_A = x_A, y_B = (x_B - mean(x_A)) / sigma(x_A): an affine coupling.
 
     Dinh, Sohl-Dickstein and Bengio (2017), "Density estimation using Real NVP", eqs. 7 and 8. With
-    the features phi = (1, tanh(x_A @ projections + biases), x_A),
+    the features phi = (1, tanh(min(1, R / |x_A|) x_A @ projections + biases), x_A),
 
         mean = phi @ location
-        log sigma = S tanh(phi[: 1 + H] @ log_scale / S), S = `coefficients.MAX_LOG_SCALE`.
+        log sigma = S tanh(phi[: 1 + H] @ log_scale / S), S = MAX_LOG_SCALE, R = sqrt(A) + REACH.
 
-    Far out the mean follows x_A in proportion and sigma settles: without the given columns' own
-    term in log sigma a row's density falls along any ray away from the data.
+    Far out the mean follows x_A in proportion, and sigma stays as it is.
 
     Attributes
     ----------

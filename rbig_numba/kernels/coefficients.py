@@ -173,8 +173,13 @@ MILLS_BOTTOM = (
     1.7515078202917084e-05,
 )
 
-# A coupling's log-scales lie within this of 0 however far out a row is.
+# A coupling's log-scales lie within MAX_LOG_SCALE of 0. Its functions of A columns see rows beyond
+# sqrt(A) + REACH at that distance, in the same direction: they are constant along rays there.
+# Without that 33 to 99 % of the rays beyond the rows of four real tables had a stretch of rising
+# densities after four couplings, with it 0.1 to 9 %, with a REACH of 3 up to 40 %; and after eight
+# the worst test rows were at -152 nats in the mean, not -47.
 MAX_LOG_SCALE = 3.0
+REACH = 1.0
 
 # A radial map is proportional beyond exp(32) and, downwards, below the least m_k - 4 s_k of the
 # mixture of log r: 1,000 standard deviations out in the latent space come back as numbers that

@@ -1,13 +1,16 @@
 """Mean and scale of columns as functions of other columns: what a coupling shifts and scales by.
 
-Columns are (A, N), C order. Features of a row are 1, then H functions tanh, then the A columns.
+Columns are (A, N), C order. Features of a row are 1, then H functions tanh of the row, which see
+it no farther out than their reach, then the A columns.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from rbig_numba.kernels.coefficients import MAX_LOG_SCALE
+from rbig_numba.kernels.coefficients import MAX_LOG_SCALE, REACH
 from rbig_numba.kernels.jit import kernel
 from rbig_numba.kernels.linear import weighted_sum
 from rbig_numba.kernels.normal import exp_negative
@@ -28,16 +31,22 @@ def tanh(v):
 def fill_features(columns, rows, projections, biases, features):
     """Fill the features (1 + H + A, n or more) of n rows, a slice of the columns."""
     n, first = rows.stop - rows.start, 1 + biases.size
-    features[0, :n] = 1.0
+    reach = math.sqrt(columns.shape[0]) + REACH
+    nearer = features[0, :n]
+    nearer[:] = 0.0
     for i in range(columns.shape[0]):
         x, copied = columns[i, rows], features[first + i, :n]
         for r in range(n):
             copied[r] = x[r]
+            nearer[r] += x[r] * x[r]
+    for r in range(n):
+        nearer[r] = reach / math.sqrt(max(nearer[r], reach * reach))
     for h in range(biases.size):
         v, bias = features[1 + h, :n], biases[h]
         weighted_sum(columns, rows, projections[:, h], v)
         for r in range(n):
-            v[r] = tanh(v[r] + bias)
+            v[r] = tanh(v[r] * nearer[r] + bias)
+    nearer[:] = 1.0
 
 
 @kernel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,16 +12,17 @@ from keras import ops
 
 from rbig_keras.layers.base import Bijector
 from rbig_keras.special import Tensor
-from rbig_numba.kernels.coefficients import MAX_LOG_SCALE
+from rbig_numba.kernels.coefficients import MAX_LOG_SCALE, REACH
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
 class Coupling(Bijector):
     """y_A = x_A, y_B = (x_B - mean(x_A)) / sigma(x_A) for the given columns A and the others B.
 
-    With h = tanh(x_A @ projections + biases), mean = [1, h, x_A] @ location and log sigma =
-    S tanh([1, h] @ log_scale / S), S = 3. Weights, all trainable: `projections` (A, H), `biases`
-    (H,), `location` (1 + H + A, B), `log_scale` (1 + H, B). A new layer is the identity map.
+    With h = tanh(min(1, R / |x_A|) x_A @ projections + biases), R = sqrt(A) + 1, the mean is
+    [1, h, x_A] @ location, and log sigma = S tanh([1, h] @ log_scale / S), S = 3. Weights, all
+    trainable: `projections` (A, H), `biases` (H,), `location` (1 + H + A, B), `log_scale`
+    (1 + H, B). A new layer is the identity map.
 
     Parameters
     ----------
@@ -83,7 +85,10 @@ class Coupling(Bijector):
 
     def _predictions(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log sigma of the columns B, both (N, B)."""
-        features = ops.tanh(ops.matmul(known, self.projections) + self.biases)
+        reach = math.sqrt(len(self._known)) + REACH
+        distance = ops.sqrt(ops.maximum(ops.sum(known * known, axis=-1, keepdims=True), reach**2))
+        seen = known * (reach / distance)
+        features = ops.tanh(ops.matmul(seen, self.projections) + self.biases)
         bounded = ops.concatenate([ops.ones_like(known[:, :1]), features], axis=-1)
         mean = ops.matmul(ops.concatenate([bounded, known], axis=-1), self.location)
         free = ops.matmul(bounded, self.log_scale)
