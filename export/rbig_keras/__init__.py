@@ -8,6 +8,7 @@ from rbig_keras.layers import (
     Coupling,
     FixedOrtho,
     Householder,
+    JointMixture,
     MixtureCDFGaussianization,
 )
 from rbig_keras.parity import Parity, parity
@@ -19,6 +20,7 @@ __all__ = [
     "FixedOrtho",
     "GaussianizationFlow",
     "Householder",
+    "JointMixture",
     "MixtureCDFGaussianization",
     "Parity",
     "export_to_keras",

@@ -15,6 +15,7 @@ from rbig_keras.layers import (
     Coupling,
     FixedOrtho,
     Householder,
+    JointMixture,
     MixtureCDFGaussianization,
 )
 from rbig_keras.layers.affine import affine_arrays
@@ -107,4 +108,13 @@ def _coupling(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
     return Coupling(given, len(arrays["biases"]), **kwargs), weights
 
 
-_BUILDERS: dict[str, Builder] = {"affine": _affine, "coupling": _coupling, "mixture": _mixture}
+def _joint(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    return JointMixture(len(arrays["log_weights"]), **kwargs), arrays
+
+
+_BUILDERS: dict[str, Builder] = {
+    "affine": _affine,
+    "coupling": _coupling,
+    "joint": _joint,
+    "mixture": _mixture,
+}

@@ -8,7 +8,7 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
-from rbig_keras import Affine, FixedOrtho, Householder, MixtureCDFGaussianization
+from rbig_keras import Affine, FixedOrtho, Householder, JointMixture, MixtureCDFGaussianization
 from rbig_keras.layers.affine import affine_arrays
 from rbig_keras.layers.rotation import householder_arrays
 
@@ -53,7 +53,16 @@ def mixture(dtype):
     return with_weights(MixtureCDFGaussianization(4, dtype=dtype), mixture_arrays())
 
 
-CASES = (affine, fixed_ortho, householder, mixture)
+def joint(dtype):
+    """The components of `mixture`, turned and sheared; the wide one as it is."""
+    arrays = {name: array.T for name, array in mixture_arrays().items()}
+    slopes = np.tril(np.random.default_rng(1).normal(size=(4, D, D)), -1)
+    arrays |= {"log_weights": arrays["log_weights"][:, 0], "slopes": slopes}
+    arrays["slopes"][3] = 0.0
+    return with_weights(JointMixture(4, dtype=dtype), arrays)
+
+
+CASES = (affine, fixed_ortho, householder, joint, mixture)
 each_layer = pytest.mark.parametrize("make", CASES)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 

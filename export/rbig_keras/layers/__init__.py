@@ -3,6 +3,7 @@
 from rbig_keras.layers.affine import Affine
 from rbig_keras.layers.base import Bijector
 from rbig_keras.layers.coupling import Coupling
+from rbig_keras.layers.joint import JointMixture
 from rbig_keras.layers.mixture import MixtureCDFGaussianization
 from rbig_keras.layers.rotation import FixedOrtho, Householder
 
@@ -12,5 +13,6 @@ __all__ = [
     "Coupling",
     "FixedOrtho",
     "Householder",
+    "JointMixture",
     "MixtureCDFGaussianization",
 ]

@@ -68,26 +68,46 @@ class MixtureCDFGaussianization(Bijector):
         """Return z and log dz/dx, both (N, D)."""
         log_weights = ops.log_softmax(self.log_weights, axis=-1)
         u = (x[..., None] - self.means) * ops.exp(-self.log_scales)
-        distance = magnitude(u)
-        log_ratio = log_mills(distance)
-        log_tail = log_normal_pdf(distance) + log_ratio
-        side = ops.stop_gradient(_side(u, log_weights, log_tail))
-        # From here on v <= 0 is the way into the smaller tail: T = sum_k w_k Phi(v_k) <= 1/2.
-        v = u * side[..., None]
-        # phi(nearest) is taken out of all terms, so that far out, where they are exp(-5e5), f / T
-        # comes from small differences: in float32 log f - log T alone would be off by 0.03 there.
-        nearest = ops.stop_gradient(ops.min(ops.relu(-v), axis=-1, keepdims=True))
-        log_pdf = -0.5 * (distance - nearest) * (distance + nearest) - LOG_SQRT_2PI
-        log_cdf = ops.where(v < 0.0, log_pdf + log_ratio, ops.log1p(-ops.exp(log_tail)))
-        log_f = ops.logsumexp(log_weights - self.log_scales + log_pdf, axis=-1)
-        log_t = ops.logsumexp(log_weights + log_cdf, axis=-1)
-        z = ndtri_exp(log_t - 0.5 * nearest[..., 0] * nearest[..., 0])
-        # log phi(z) = log T - log M(-z), so the large exponents never enter the log-determinant.
-        return z * side, log_f - log_t + log_mills(-z)
+        return gaussianize(u, log_weights, self.log_scales)
+
+
+def gaussianize(u: Tensor, log_weights: Tensor, log_scales: Tensor) -> tuple[Tensor, Tensor]:
+    """Return z = Phi^-1(sum_k w_k Phi(u_k)) and log dz/dx, u_k = (x - m_k) / s_k.
+
+    Components are the last axis of u (..., K); weights, which sum to 1, and scales broadcast to it.
+    """
+    distance = magnitude(u)
+    log_ratio = log_mills(distance)
+    log_tail = log_normal_pdf(distance) + log_ratio
+    side = ops.stop_gradient(_side(u, log_weights, log_tail))
+    # From here on v <= 0 is the way into the smaller tail: T = sum_k w_k Phi(v_k) <= 1/2.
+    v = u * side[..., None]
+    # The pivot, w phi(v) of the component that holds most of T, is taken out of all terms: far out,
+    # where they are exp(-5e5), f / T comes from small differences. In float32 log f - log T alone
+    # would be off by 0.03 there.
+    pivot, nearest = _pivot(log_weights, ops.relu(-v))
+    out = 0.5 * nearest * nearest
+    log_w = log_weights - (pivot + out)
+    log_pdf = -0.5 * (distance - nearest) * (distance + nearest) - LOG_SQRT_2PI
+    log_upper = ops.log1p(-ops.exp(log_tail)) + out
+    log_cdf = ops.where(v < 0.0, log_pdf + log_ratio, log_upper)
+    log_f = ops.logsumexp(log_w - log_scales + log_pdf, axis=-1)
+    log_t = ops.logsumexp(log_w + log_cdf, axis=-1)
+    z = ndtri_exp(log_t + pivot[..., 0])
+    # log phi(z) = log T - log M(-z), so the large exponents never enter the log-determinant.
+    return z * side, log_f - log_t + log_mills(-z)
+
+
+def _pivot(log_weights: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the largest of w exp(-out^2 / 2), as a logarithm, and its `out`, both (..., 1)."""
+    share = log_weights - 0.5 * out * out
+    largest = ops.max(share, axis=-1, keepdims=True)
+    its_own = ops.max(ops.where(share >= largest, out, 0.0), axis=-1, keepdims=True)
+    return ops.stop_gradient(largest), ops.stop_gradient(its_own)
 
 
 def _side(u: Tensor, log_weights: Tensor, log_tail: Tensor) -> Tensor:
-    """Return 1 (N, D) where F(x) <= 1/2 and -1 elsewhere, from mass below less mass above."""
+    """Return 1 where F(x) <= 1/2 and -1 elsewhere, from mass below less mass above."""
     tail, weights = ops.exp(log_weights + log_tail), ops.exp(log_weights)
     below = ops.where(u < 0.0, 2.0 * tail - weights, weights - 2.0 * tail)
     excess = ops.sum(below, axis=-1)
