@@ -10,6 +10,7 @@ from rbig_keras.layers import (
     Householder,
     JointMixture,
     MixtureCDFGaussianization,
+    Radial,
 )
 from rbig_keras.parity import Parity, parity
 
@@ -23,6 +24,7 @@ __all__ = [
     "JointMixture",
     "MixtureCDFGaussianization",
     "Parity",
+    "Radial",
     "export_to_keras",
     "parity",
 ]

@@ -17,6 +17,7 @@ from rbig_keras.layers import (
     Householder,
     JointMixture,
     MixtureCDFGaussianization,
+    Radial,
 )
 from rbig_keras.layers.affine import affine_arrays
 from rbig_keras.layers.rotation import householder_arrays
@@ -112,9 +113,16 @@ def _joint(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
     return JointMixture(len(arrays["log_weights"]), **kwargs), arrays
 
 
+def _radial(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
+    groups = arrays["groups"].astype(int).tolist()
+    weights = {name: array for name, array in arrays.items() if name != "groups"}
+    return Radial(groups, arrays["means"].shape[1], **kwargs), weights
+
+
 _BUILDERS: dict[str, Builder] = {
     "affine": _affine,
     "coupling": _coupling,
     "joint": _joint,
     "mixture": _mixture,
+    "radial": _radial,
 }
