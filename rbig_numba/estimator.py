@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import (
-    BaseEstimator,
-    ClassNamePrefixFeaturesOutMixin,
-    DensityMixin,
-    TransformerMixin,
-)
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from rbig_numba import validation
+from rbig_numba.density import DensityEstimator
+
+if TYPE_CHECKING:
+    from rbig_numba.flow import Flow
 
 
-class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, BaseEstimator):
+class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     """Rotation-based iterative Gaussianization: an exact density fitted without gradients.
 
     Alternates a rotation of the columns with a Gaussianization of each of them by a mixture of
@@ -209,91 +208,64 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityMixin, Base
         latent = validation.check_latent(Z, self.n_features_in_)
         return self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
 
-    def score_samples(self, X: Any) -> Any:
-        """Return log p(x) (N,) of rows (N, D), in nats per row, float64.
-
-        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
-        """
-        check_is_fitted(self)
-        return self._apply(self.flow_.log_prob, X, scalar=True)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
-        log_prob = np.asarray(self.score_samples(X))
-        weights = validation.check_weights(sample_weight, len(log_prob))
-        return float(np.average(log_prob, weights=weights))
-
-    def sample(
-        self, n_samples: int = 1, random_state: Any = None, *, chunks: int | None = None
-    ) -> Any:
-        """Draw rows (n_samples, D) from the fitted density.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Rows to draw.
-        random_state : int, RandomState instance or None, default=None
-            Draws the latent rows.
-        chunks : int, default=None
-            Rows of a partition of a lazy Dask array; without it the rows are drawn at once, as a
-            NumPy array. The two draw different rows.
-        """
-        check_is_fitted(self)
-        for name, value in (("n_samples", n_samples), ("chunks", 1 if chunks is None else chunks)):
-            if value < 1:
-                raise ValueError(f"{name}={value!r} must be at least 1")
-        random_state = check_random_state(random_state)
-        shape = (n_samples, self.n_features_in_)
-        if chunks is not None:
-            from rbig_numba.chunks.cluster import sample_partitions
-
-            return sample_partitions(self.flow_.inverse, shape, chunks, random_state)
-        latent = random_state.standard_normal(shape)
-        return self.flow_.inverse(latent, self.n_jobs)[0]
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to one file, without pickle; see `rbig_numba.storage`.
 
         A `random_state` that is no integer is not kept: it says nothing once the fit is done.
         """
         check_is_fitted(self)
-        from rbig_numba.storage import save_flow
+        from rbig_numba.storage import save_flows
 
-        parameters = self.get_params()
-        if not isinstance(parameters["random_state"], (int, np.integer)):
-            parameters["random_state"] = None
-        names = getattr(self, "feature_names_in_", None)
-        metadata = {
-            "parameters": {k: _plain(v) for k, v in parameters.items()},
-            "history": self.history_,
-            "n_features_in": self.n_features_in_,
-            "n_samples_fit": self.n_samples_fit_,
-            "feature_names_in": None if names is None else list(names),
-        }
-        save_flow(path, self.flow_, metadata)
+        save_flows(path, [self.flow_], described(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RBIG:
         """Read a model that `save` wrote; ValueError says what is wrong with any other file."""
-        from rbig_numba.storage import load_flow
+        from rbig_numba.storage import load_flows
 
-        flow, metadata = load_flow(path)
-        model = cls(**metadata["parameters"])
-        model.flow_, model.history_ = flow, metadata["history"]
-        model.n_features_in_ = metadata["n_features_in"]
-        model.n_samples_fit_ = metadata["n_samples_fit"]
-        if metadata["feature_names_in"] is not None:
-            model.feature_names_in_ = np.array(metadata["feature_names_in"], dtype=object)
-        return model
+        flows, metadata = load_flows(path)
+        if "members" in metadata:
+            raise ValueError(f"{path} holds an average of models: load it with RBIGEnsemble")
+        return restored(cls, flows[0], metadata)
+
+    @property
+    def _density(self) -> Flow:
+        return self.flow_
 
     @property
     def _n_features_out(self) -> int:
         return self.n_features_in_
 
-    def _apply(self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool) -> Any:
-        from rbig_numba import inputs
 
-        return inputs.apply(self, X, function, scalar=scalar)
+def described(model: RBIG) -> dict[str, Any]:
+    """Return what a file holds of a fitted model beside its flow, as JSON values."""
+    names = getattr(model, "feature_names_in_", None)
+    return {
+        "parameters": plain_parameters(model),
+        "history": model.history_,
+        "n_features_in": model.n_features_in_,
+        "n_samples_fit": model.n_samples_fit_,
+        "feature_names_in": None if names is None else list(names),
+    }
+
+
+def restored(cls: type[RBIG], flow: Flow, metadata: dict[str, Any]) -> RBIG:
+    """Return the fitted model of a flow and of what `described` told."""
+    model = cls(**metadata["parameters"])
+    model.flow_, model.history_ = flow, metadata["history"]
+    model.n_features_in_ = metadata["n_features_in"]
+    model.n_samples_fit_ = metadata["n_samples_fit"]
+    if metadata["feature_names_in"] is not None:
+        model.feature_names_in_ = np.array(metadata["feature_names_in"], dtype=object)
+    return model
+
+
+def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the parameters, those of nested estimators left out, as JSON values."""
+    parameters = estimator.get_params(deep=False)
+    if not isinstance(parameters["random_state"], (int, np.integer)):
+        parameters["random_state"] = None
+    return {k: _plain(v) for k, v in parameters.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -1,8 +1,9 @@
-"""A flow: bijections one after another, and the density that they define."""
+"""A flow: bijections one after another, and the density that they define; averages of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -51,6 +52,13 @@ class Flow:
         map_threads(score_block, row_blocks(len(x)), n_jobs)
         return log_prob
 
+    def sample(
+        self, n_samples: int, random_state: np.random.RandomState, n_jobs: int | None = 1
+    ) -> np.ndarray:
+        """Draw rows (n_samples, D); as many at once as in parts, from one random state."""
+        latent = random_state.standard_normal((n_samples, self.n_features))
+        return self.inverse(latent, n_jobs)[0]
+
     def _walk(
         self, method: str, bijections: tuple[Bijection, ...], rows: np.ndarray, n_jobs: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -61,6 +69,35 @@ class Flow:
 
         map_threads(walk_block, row_blocks(len(rows)), n_jobs)
         return out, log_det
+
+
+@dataclass(frozen=True, eq=False)
+class FlowAverage:
+    """The mean of the densities of several flows, all of the same columns."""
+
+    flows: tuple[Flow, ...]
+
+    def log_prob(self, x: np.ndarray, n_jobs: int | None = 1) -> np.ndarray:
+        """Return log p(x) (N,) of rows (N, D), in nats."""
+        total = reduce(np.logaddexp, (flow.log_prob(x, n_jobs) for flow in self.flows))
+        return total - np.log(len(self.flows))
+
+    def sample(
+        self, n_samples: int, random_state: np.random.RandomState, n_jobs: int | None = 1
+    ) -> np.ndarray:
+        """Draw rows (n_samples, D); as many at once as in parts, from one random state.
+
+        A row's flow is drawn by the direction of two more normal variables, so that the random
+        state gives as many numbers for each row.
+        """
+        n_flows = len(self.flows)
+        normal = random_state.standard_normal((n_samples, self.flows[0].n_features + 2))
+        turns = np.arctan2(normal[:, 0], normal[:, 1]) / (2.0 * np.pi) + 0.5
+        chosen = np.minimum((n_flows * turns).astype(int), n_flows - 1)
+        rows = np.empty((n_samples, normal.shape[1] - 2))
+        for number, flow in enumerate(self.flows):
+            rows[chosen == number] = flow.inverse(normal[chosen == number, 2:], n_jobs)[0]
+        return rows
 
 
 def _pass(

@@ -1,7 +1,7 @@
-"""A fitted flow in one file: a zip of .npy arrays and a JSON header. No pickle.
+"""Fitted flows in one file: a zip of .npy arrays and a JSON header. No pickle.
 
 `numpy.load` opens it without this package. Entries are named NUMBER.KIND.ARRAY in the order of the
-bijections; "header" holds UTF-8 JSON as bytes.
+bijections, those of one flow after another; "header" holds UTF-8 JSON as bytes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import hashlib
 import json
 import os
 import zipfile
+from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +27,27 @@ from rbig_numba.bijections.rotation import Rotation
 from rbig_numba.files import replacing
 from rbig_numba.flow import Flow
 
-FORMAT = 1
+# What is written, and what is read: format 1 had no "lengths", and one flow.
+FORMAT, FORMATS = 2, (1, 2)
 KINDS: dict[str, type[Bijection]] = {
     kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Radial, Rotation)
 }
 
 
-def save_flow(path: str | os.PathLike[str], flow: Flow, metadata: dict[str, Any]) -> None:
-    """Write flow and metadata (JSON values) to a file that is either whole or not there."""
+def save_flows(
+    path: str | os.PathLike[str], flows: Sequence[Flow], metadata: dict[str, Any]
+) -> None:
+    """Write flows and metadata (JSON values) to a file that is either whole or not there."""
+    bijections = [bijection for flow in flows for bijection in flow.bijections]
     arrays = {
         f"{i}.{bijection.kind}.{name}": array
-        for i, bijection in enumerate(flow.bijections)
+        for i, bijection in enumerate(bijections)
         for name, array in bijection.arrays().items()
     }
     header = {
         "format": FORMAT,
-        "kinds": [bijection.kind for bijection in flow.bijections],
+        "kinds": [bijection.kind for bijection in bijections],
+        "lengths": [len(flow.bijections) for flow in flows],
         "metadata": metadata,
     }
     header["checksum"] = _checksum(header, arrays)
@@ -49,8 +56,8 @@ def save_flow(path: str | os.PathLike[str], flow: Flow, metadata: dict[str, Any]
         np.savez(file, header=encoded, **arrays)  # type: ignore[arg-type]
 
 
-def load_flow(path: str | os.PathLike[str]) -> tuple[Flow, dict[str, Any]]:
-    """Read what `save_flow` wrote.
+def load_flows(path: str | os.PathLike[str]) -> tuple[list[Flow], dict[str, Any]]:
+    """Read what `save_flows` wrote.
 
     Raises
     ------
@@ -64,10 +71,10 @@ def load_flow(path: str | os.PathLike[str]) -> tuple[Flow, dict[str, Any]]:
     header = _read_header(path, arrays)
     if header.get("checksum") != _checksum(header, arrays):
         raise ValueError(f"{path}: the checksum doesn't match: the file was changed or damaged")
-    bijections = tuple(
-        KINDS[kind](**_arrays_of(f"{i}.{kind}.", arrays)) for i, kind in enumerate(header["kinds"])
-    )
-    return Flow(bijections), header["metadata"]
+    kinds = header["kinds"]
+    bijections = (KINDS[kind](**_arrays_of(f"{i}.{kind}.", arrays)) for i, kind in enumerate(kinds))
+    lengths = header.get("lengths", [len(kinds)])
+    return [Flow(tuple(islice(bijections, n))) for n in lengths], header["metadata"]
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -88,9 +95,9 @@ def _read_header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         version = header["format"]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not a model file of rbig-numba") from error
-    if version != FORMAT:
+    if version not in FORMATS:
         raise ValueError(
-            f"{path} has format {version}, this rbig-numba reads format {FORMAT}: "
+            f"{path} has format {version}, this rbig-numba reads formats up to {FORMAT}: "
             "use the version that wrote it, or a newer one"
         )
     return header

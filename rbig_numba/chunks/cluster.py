@@ -100,16 +100,15 @@ def map_partitions(
 
 
 def sample_partitions(
-    inverse: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    sample: Callable[[int, np.random.RandomState], np.ndarray],
     shape: tuple[int, int],
     chunks: int,
     random_state: np.random.RandomState,
 ) -> da.Array:
-    """Return a lazy array of rows of a shape (N, D), from N(0, I) through the inverse of a flow."""
+    """Return a lazy array of rows of a shape (N, D), drawn chunk by chunk."""
 
     def draw(size: int, seed: int) -> np.ndarray:
-        latent = np.random.RandomState(seed).standard_normal((size, shape[1]))
-        return inverse(latent)[0]
+        return sample(size, np.random.RandomState(seed))
 
     sizes = [min(chunks, shape[0] - start) for start in range(0, shape[0], chunks)]
     seeds = random_state.randint(2**31, size=len(sizes)).tolist()

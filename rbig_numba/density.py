@@ -1,0 +1,70 @@
+"""What every fitted density answers: log-densities of rows, and rows drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from rbig_numba import validation
+
+
+class DensityEstimator(DensityMixin, BaseEstimator):
+    """Base of the estimators: a subclass fits and says what its `_density` is.
+
+    That is a `Flow` or a `FlowAverage`. Subclasses have a parameter `n_jobs`.
+    """
+
+    @property
+    def _density(self) -> Any:
+        raise NotImplementedError
+
+    def score_samples(self, X: Any) -> Any:
+        """Return log p(x) (N,) of rows (N, D), in nats per row, float64.
+
+        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        """
+        check_is_fitted(self)
+        return self._apply(self._density.log_prob, X, scalar=True)
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
+        log_prob = np.asarray(self.score_samples(X))
+        weights = validation.check_weights(sample_weight, len(log_prob))
+        return float(np.average(log_prob, weights=weights))
+
+    def sample(
+        self, n_samples: int = 1, random_state: Any = None, *, chunks: int | None = None
+    ) -> Any:
+        """Draw rows (n_samples, D) from the fitted density.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows to draw.
+        random_state : int, RandomState instance or None, default=None
+            Draws the latent rows.
+        chunks : int, default=None
+            Rows of a partition of a lazy Dask array; without it the rows are drawn at once, as a
+            NumPy array. The two draw different rows.
+        """
+        check_is_fitted(self)
+        for name, value in (("n_samples", n_samples), ("chunks", 1 if chunks is None else chunks)):
+            if value < 1:
+                raise ValueError(f"{name}={value!r} must be at least 1")
+        random_state = check_random_state(random_state)
+        if chunks is not None:
+            from rbig_numba.chunks.cluster import sample_partitions
+
+            shape = (n_samples, self.n_features_in_)
+            return sample_partitions(self._density.sample, shape, chunks, random_state)
+        return self._density.sample(n_samples, random_state, self.n_jobs)
+
+    def _apply(self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool) -> Any:
+        from rbig_numba import inputs
+
+        return inputs.apply(self, X, function, scalar=scalar)
