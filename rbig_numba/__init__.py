@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rbig_numba.cautions import DensityWarning
+    from rbig_numba.ensemble import RBIGEnsemble
     from rbig_numba.estimator import RBIG
 
-__all__ = ["RBIG", "__version__"]
+__all__ = ["RBIG", "DensityWarning", "RBIGEnsemble", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -17,4 +19,12 @@ def __getattr__(name: str) -> Any:
         from rbig_numba.estimator import RBIG
 
         return RBIG
+    if name == "RBIGEnsemble":
+        from rbig_numba.ensemble import RBIGEnsemble
+
+        return RBIGEnsemble
+    if name == "DensityWarning":
+        from rbig_numba.cautions import DensityWarning
+
+        return DensityWarning
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

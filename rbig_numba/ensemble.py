@@ -127,16 +127,10 @@ class RBIGEnsemble(DensityEstimator):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> RBIGEnsemble:
         """Read a model that `save` wrote; ValueError says what is wrong with any other file."""
-        from rbig_numba.storage import load_flows
-
-        flows, metadata = load_flows(path)
-        if "members" not in metadata:
+        model = load_model(path)
+        if not isinstance(model, cls):
             raise ValueError(f"{path} holds a single model: load it with RBIG")
-        parameters = metadata["parameters"]
-        if parameters["estimator"] is not None:
-            parameters["estimator"] = RBIG(**parameters["estimator"])
-        members = zip(flows, metadata["members"], strict=True)
-        return cls(**parameters)._assemble([restored(RBIG, *member) for member in members])
+        return model
 
     def _assemble(self, members: list[RBIG]) -> RBIGEnsemble:
         """Take fitted models over, with what they tell of the columns."""
@@ -152,3 +146,17 @@ class RBIGEnsemble(DensityEstimator):
         from rbig_numba.flow import FlowAverage
 
         return FlowAverage(tuple(member.flow_ for member in self.estimators_))
+
+
+def load_model(path: str | os.PathLike[str]) -> RBIG | RBIGEnsemble:
+    """Read whichever model a file holds; ValueError says what is wrong with any other file."""
+    from rbig_numba.storage import load_flows
+
+    flows, metadata = load_flows(path)
+    if "members" not in metadata:
+        return restored(RBIG, flows[0], metadata)
+    parameters = metadata["parameters"]
+    if parameters["estimator"] is not None:
+        parameters["estimator"] = RBIG(**parameters["estimator"])
+    members = zip(flows, metadata["members"], strict=True)
+    return RBIGEnsemble(**parameters)._assemble([restored(RBIG, *member) for member in members])

@@ -55,7 +55,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         by their content, so that equal rows are held out together.
     n_iter_no_change : int, default=6
         Stop after so many blocks without a gain.
-    tol : float, default=1e-4
+    tol : float, default=1e-3
         What counts as a gain, in held-out nats per row.
     random_state : int, RandomState instance or None, default=None
         Draws held-out rows, rotations, features of couplings, and the rows of searches.
@@ -69,7 +69,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     flow_ : Flow
         The fitted bijections.
     history_ : list of dict
-        For each block tried: "block" (from 1), "kind", "train" and "held_out" (mean log-density
+        For each block tried: "block" (from 1), "kind", "about" (columns or groups involved, if not
+        all alike, or components), "train" and "held_out" (mean log-density
         in nats, the latter None without held-out rows), "gain" (nats over the block before),
         "seconds", "kept", and "profile", thread-seconds by stage; those of "search" and "joint"
         (of blocks that competed) and "grid" (of histograms) are elapsed ones. `train` and
@@ -109,7 +110,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         max_seconds: float | None = None,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 6,
-        tol: float = 1e-4,
+        tol: float = 1e-3,
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: bool = False,

@@ -12,15 +12,19 @@ import numpy as np
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.candidates import GRID_ROWS, KINDS, Finish, Plan, Search
+from rbig_numba.cautions import warn_of_collinearity, warn_of_ties
 from rbig_numba.chunks.block import Split
 from rbig_numba.flow import Flow
-from rbig_numba.latents import latents_of
+from rbig_numba.latents import Latents, latents_of
 from rbig_numba.profile import Deadline, deadline_in, merge_seconds
 from rbig_numba.statistics import Moments, Statistic, Summary, Sums, Totals
 from rbig_numba.validation import check_varies
 
-# Rows of either side that competing blocks are searched on and judged by.
-SAMPLE_ROWS = 32_768
+# Rows of either side that competing blocks are searched on and judged by, and numbers in them.
+SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**20
+# How a fit may open, rows of either side that these compete on, and the seconds that this may take.
+OPENINGS = (("mixture", "joint"), ("joint",), 5 * ("mixture",) + ("joint",))
+OPENING_ROWS, OPENING_SECONDS = 2048, 3.0
 
 
 class Rows(Protocol):
@@ -75,6 +79,8 @@ def split_rows(
         raise ValueError(f"{rows.summary.counts.sum()} row(s) found: a fit needs at least 2")
     lowest, highest = rows.summary.lowest, rows.summary.highest
     check_varies(lowest.min(axis=0), highest.max(axis=0), names)
+    warn_of_ties(rows.summary.samples[0], names)
+    warn_of_collinearity(rows.summary.moments, names)
     if limit and not rows.summary.counts[1]:
         split = split._replace(limit=int(rows.summary.samples[0].hashes[0]) + 1)
         rows = load(split)
@@ -170,44 +176,75 @@ class _Steps:
         self.blocks: list[list[Bijection]] = []
         self.finishes: list[Finish] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
+        n_columns = len(rows.summary.moments.mean)
         self.latents = latents_of(rows.summary, plan.n_jobs)
+        if plan.blocks != "classic":
+            self.latents = self.latents.first(max(SAMPLE_NUMBERS // n_columns, GRID_ROWS))
         self.seconds: dict[str, float] = {}
         self.gains = dict.fromkeys(KINDS, np.inf)
+        self.opening: tuple[str, ...] = ()
         moments = rows.summary.moments
         affine = _standardisation(moments)
         self.pending: list[Bijection] = [affine]
         self.moments = Moments(
             moments.weight,
-            np.zeros(len(affine.scale)),
+            np.zeros(n_columns),
             moments.products / np.outer(affine.scale, affine.scale),
         )
         self._move(self.pending)
 
     def search(self, number: int) -> Finish | None:
         """Return what finishes the next block, None if none gains."""
-        plan = self.plan
-        search = Search(
-            plan,
+        search = self._search_on(self.latents, self.moments, number)
+        if self.plan.blocks == "auto":
+            if number == 0:
+                self.opening = self._best_opening()
+            if number >= len(self.opening):
+                return self._compete(search)
+            return KINDS[self.opening[number]](search)
+        kind = "mixture" if self.plan.blocks == "classic" else self.plan.blocks[number]
+        return KINDS[kind](search)
+
+    def _search_on(self, latents: Latents, moments: Moments, number: int) -> Search:
+        return Search(
+            self.plan,
             self.random_state,
-            self.latents,
-            self.moments,
+            latents,
+            moments,
             number == 0,
             self.deadline,
             self.seconds,
         )
-        if plan.blocks == "auto" and number > 0:
-            return self._compete(search)
-        kind = "mixture" if isinstance(plan.blocks, str) else plan.blocks[number]
-        return KINDS[kind](search)
+
+    def _best_opening(self) -> tuple[str, ...]:
+        """Return the first blocks: those with the best density, fitted to a few rows of the sample.
+
+        The block that gains most is not always the one to begin with: a joint mixture leaves
+        little to rotations, and rotations make rows such that it needs more components.
+        """
+        if not self.deadline.allows(OPENING_SECONDS):
+            return OPENINGS[0]
+        scores = {opening: self._try(opening) for opening in OPENINGS}
+        return max(scores, key=scores.__getitem__)
+
+    def _try(self, opening: tuple[str, ...]) -> float:
+        """Return the mean log-density of the judging rows behind blocks of some kinds, in nats."""
+        latents, moments = self.latents.first(OPENING_ROWS), self.moments
+        for number, kind in enumerate(opening):
+            finish = KINDS[kind](self._search_on(latents, moments, number))
+            if finish is not None:
+                latents = latents.moved(finish(latents.train.gather, other_rows=False))
+                moments = latents.train.moments
+        return latents.judges.log_prob
 
     def _compete(self, search: Search) -> Finish | None:
-        """Return what finishes the block that gains most on the judging rows.
+        """Return what finishes the block that surely gains most on the judging rows.
 
         Lazily (Minoux 1978, "Accelerated greedy algorithms"): a kind that gained less in an
         earlier round than another one gains now is not searched again.
         """
         best, best_gain = None, self.plan.tol
-        before = self.latents.judges.log_prob
+        before = self.latents.judges
         for kind in sorted(self.gains, key=self.gains.__getitem__, reverse=True):
             if self.gains[kind] <= best_gain or (best and not self.deadline.allows(0.0)):
                 break
@@ -215,7 +252,7 @@ class _Steps:
             self.gains[kind] = -np.inf
             if finish is not None:
                 block = finish(self.latents.train.gather, other_rows=False)
-                self.gains[kind] = self.latents.judges.moved(block).log_prob - before
+                self.gains[kind] = before.moved(block).sure_gain(before)
             if self.gains[kind] > best_gain:
                 best, best_gain = finish, self.gains[kind]
         return best
@@ -248,6 +285,7 @@ class _Steps:
             train, held_out = (base / weights + self.log_det).tolist()
         return {
             "kind": " + ".join(bijection.kind for bijection in block),
+            "about": "; ".join(filter(None, (bijection.about for bijection in block))),
             "train": train,
             "held_out": held_out if weights[1] else None,
             "profile": merge_seconds([*profiles, totals.seconds]),

@@ -16,6 +16,8 @@ from rbig_numba.threads import map_threads, n_threads, row_blocks
 PART_ROWS = 2000
 # Without held-out rows every so manieth row of the sample judges, though all rows are fitted.
 JUDGES = 10
+# Standard errors that a gain must exceed: of several kinds and dozens of blocks some gain by chance.
+MARGIN = 1.0
 
 Gather = Callable[[Sequence[Map], Statistic], tuple[np.ndarray, ...]]
 """Sums a statistic up over training rows, pushed through maps."""
@@ -59,10 +61,27 @@ class Side(NamedTuple):
         rows, log_det = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return self._replace(rows=rows, log_det=log_det)
 
+    def first(self, n_rows: int) -> Side:
+        """Return the first rows."""
+        rows, weights, log_det = (array[:n_rows] for array in self[:3])
+        return Side(rows, weights, log_det, self.n_jobs)
+
+    @property
+    def log_probs(self) -> np.ndarray:
+        """Log-densities (S,), in nats."""
+        return base_log_prob(self.rows) + self.log_det
+
     @property
     def log_prob(self) -> float:
         """Mean log-density, in nats."""
-        return float(np.average(base_log_prob(self.rows) + self.log_det, weights=self.weights))
+        return float(np.average(self.log_probs, weights=self.weights))
+
+    def sure_gain(self, before: Side) -> float:
+        """Return by how much the mean log-density is higher than before, less MARGIN errors."""
+        shares = self.weights / self.weights.sum()
+        gains = self.log_probs - before.log_probs
+        mean = shares @ gains
+        return float(mean - MARGIN * np.sqrt(shares**2 @ (gains - mean) ** 2))
 
     @property
     def moments(self) -> Moments:
@@ -79,6 +98,10 @@ class Latents(NamedTuple):
     def moved(self, bijections: Sequence[Bijection]) -> Latents:
         """Return both behind bijections."""
         return Latents(self.train.moved(bijections), self.judges.moved(bijections))
+
+    def first(self, n_rows: int) -> Latents:
+        """Return the first rows of both."""
+        return Latents(self.train.first(n_rows), self.judges.first(n_rows))
 
 
 def latents_of(summary: Summary, n_jobs: int | None) -> Latents:

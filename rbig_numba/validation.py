@@ -138,7 +138,7 @@ def check_columns_are_numbers(X: Any) -> None:
         and not _is_numeric(X[name])
     ]
     if text:
-        raise ValueError(f"columns that are not numbers: {_listed(text)}; drop or encode them")
+        raise ValueError(f"columns that are not numbers: {listed(text)}; drop or encode them")
 
 
 def _is_numeric(column: Any) -> bool:
@@ -165,12 +165,12 @@ def check_finite(
     what = "NaN" if np.isnan(rows).any() else "infinity (inf)"
     if what == "NaN" and np.isinf(rows).any():
         what = "NaN and infinity (inf)"
-    columns = _column_names(np.flatnonzero(bad.any(axis=0)), names)
+    columns = column_names(np.flatnonzero(bad.any(axis=0)), names)
     first = int(np.flatnonzero(bad.any(axis=1))[0])
     among = f" of rows {start} to {start + len(rows) - 1}" if start or label != "Input X" else ""
     raise ValueError(
         f"{label} contains {what} in {int(bad.any(axis=1).sum())}{among or ' rows'} "
-        f"(the first is row {start + first}), columns {_listed(columns)}; drop or impute them"
+        f"(the first is row {start + first}), columns {listed(columns)}; drop or impute them"
     )
 
 
@@ -179,15 +179,16 @@ def check_varies(lowest: np.ndarray, highest: np.ndarray, names: Sequence[str] |
     constant = np.flatnonzero(lowest == highest)
     if len(constant):
         raise ValueError(
-            "constant columns have no density: "
-            f"{_listed(_column_names(constant, names))}; drop them"
+            f"constant columns have no density: {listed(column_names(constant, names))}; drop them"
         )
 
 
-def _column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
+def column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
+    """Return what messages call columns: their names, or their numbers."""
     return [str(i) if names is None else repr(str(names[i])) for i in indices]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Return the first names, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -48,6 +48,11 @@ class Bijection(ABC):
     def inverse(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Map rows back towards the data."""
 
+    @property
+    def about(self) -> str:
+        """The columns or groups involved, for people; empty if all are alike."""
+        return ""
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the stored arrays by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

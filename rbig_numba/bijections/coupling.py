@@ -40,6 +40,13 @@ class Coupling(Bijection):
     location: np.ndarray
     log_scale: np.ndarray
 
+    @property
+    def about(self) -> str:
+        """Which columns move."""
+        moved = np.any(self.location != 0.0, axis=0) | np.any(self.log_scale != 0.0, axis=0)
+        columns = np.flatnonzero(self.given == 0.0)[moved]
+        return f"columns {', '.join(map(str, columns))} given the other half"
+
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised columns B beside the columns A, and minus the sum of log sigma."""
         y, other, mean, sigma, log_sigma = self._predictions(x)

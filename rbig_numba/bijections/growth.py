@@ -23,8 +23,10 @@ MIN_STEPS, MAX_STEPS, TOL = 5, 60, 1e-3
 # Components at most, and rows that each must find on average.
 MAX_COMPONENTS, MIN_ROWS = 256, 16
 # Rows per component and column below which a prior as strong as D rows may pay: on real tables it
-# won at 5 and 8, and lost from 11 on.
-STRONG_ROWS = 8.0
+# won at 5 and 8, and lost from 11 on. Of so few rows it costs nothing to try.
+STRONG_ROWS, FEW_ROWS = 8.0, 1500
+# Multiply-adds of a step of EM at most: an eighth of a second on two cores.
+MAX_WORK = 2e9
 # Of its variance along its longest axis a component hands this share to the distance of its halves.
 SPLIT_SHARE = 0.5
 BACKGROUND_ROWS, BACKGROUND_SCALE = 5.0, 2.0
@@ -151,7 +153,7 @@ def grow(
     """
     n_rows, mean, covariance = moments
     n_columns = len(covariance)
-    limit = min(MAX_COMPONENTS, n_rows / MIN_ROWS)
+    limit = min(MAX_COMPONENTS, n_rows / MIN_ROWS, MAX_WORK / (n_rows * n_columns**2))
     seconds = [0.0]
 
     def may_double(components: Components) -> bool:
@@ -173,8 +175,9 @@ def grow(
         if trial.worth <= best.worth:
             break
         best, parent, start = trial, start, trial.components
-    start = parent
-    while n_rows < STRONG_ROWS * n_columns * len(best.components.weights) and may_double(start):
+    start, size = parent, len(best.components.weights)
+    tried = n_rows < max(STRONG_ROWS * n_columns * size, FEW_ROWS)
+    while tried and may_double(start):
         trial = doubled(start, float(n_columns))
         if trial.worth <= best.worth:
             break

@@ -40,6 +40,11 @@ class JointMixture(Bijection):
     log_scales: np.ndarray
     slopes: np.ndarray
 
+    @property
+    def about(self) -> str:
+        """How many components there are."""
+        return f"{len(self.log_weights)} components"
+
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return z and sum over columns of log f_j(x_j | x_1 ... x_j-1) - log phi(z_j)."""
         return self._run(joint.forward, x)

@@ -37,6 +37,12 @@ class Radial(Bijection):
     means: np.ndarray
     log_scales: np.ndarray
 
+    @property
+    def about(self) -> str:
+        """Which columns make up groups."""
+        groups = (np.flatnonzero(self.groups == g) for g in range(len(self.means)))
+        return "groups " + " | ".join(", ".join(map(str, group)) for group in groups)
+
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return y, and sum over groups of log (d log g / d log r) + m log(g / r)."""
         columns = as_columns(x)

@@ -16,7 +16,7 @@ from rbig_numba import __version__
 from rbig_numba.files import check_writable, replacing
 
 if TYPE_CHECKING:
-    from rbig_numba.estimator import RBIG
+    from rbig_numba.density import DensityEstimator
 
 app = typer.Typer(
     add_completion=False,
@@ -70,6 +70,9 @@ def fit(
     tol: Annotated[float | None, typer.Option(help="Least gain, held-out nats per row.")] = None,
     random_state: Annotated[int | None, typer.Option(help="Seed.")] = None,
     n_jobs: Annotated[int | None, typer.Option(help="Threads; -1: one for each core.")] = None,
+    n_estimators: Annotated[
+        int | None, typer.Option(help="Fits whose densities are averaged; none: a single fit.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Fit a model to TABLE. Options left out have the defaults of the class RBIG."""
@@ -88,10 +91,14 @@ def fit(
     }
     _check_output(output, [".rbig"])
     from rbig_numba.cli.report import outcome
+    from rbig_numba.ensemble import RBIGEnsemble
     from rbig_numba.estimator import RBIG
 
     start = time.perf_counter()
-    model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet).fit(table)
+    model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet)
+    if n_estimators is not None:
+        model = RBIGEnsemble(model, n_estimators, random_state=random_state, n_jobs=model.n_jobs)
+    model.fit(table)
     seconds = time.perf_counter() - start
     model.save(output)
     if not quiet:
@@ -122,6 +129,8 @@ def transform(
 
     _check_output(output)
     fitted = _load(model)
+    if not hasattr(fitted, "transform"):
+        raise ValueError(f"{model} holds an average of models, which has no latent space")
     if inverse:
         blocks = map_blocks(fitted.inverse_transform, table, named=False)
         write_blocks(output, blocks, _names(fitted))
@@ -167,10 +176,10 @@ def info(model: Model) -> None:
     print_report(model, _load(model))
 
 
-def _load(path: Path) -> RBIG:
-    from rbig_numba.estimator import RBIG
+def _load(path: Path) -> Any:
+    from rbig_numba.ensemble import load_model
 
-    return RBIG.load(path)
+    return load_model(path)
 
 
 def _check_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
@@ -208,7 +217,7 @@ def _silence() -> Iterator[None]:
         os.close(nowhere)
 
 
-def _names(model: RBIG) -> list[str] | None:
+def _names(model: DensityEstimator) -> list[str] | None:
     names = getattr(model, "feature_names_in_", None)
     return None if names is None else list(names)
 

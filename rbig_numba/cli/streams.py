@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from rbig_numba.tables import BLOCK_ROWS, as_arrow, open_table, table_writer
 
 if TYPE_CHECKING:
-    from rbig_numba.estimator import RBIG
+    from rbig_numba.density import DensityEstimator
 
 
 def map_blocks(
@@ -44,7 +44,9 @@ def _once(*, first: bool) -> Iterator[None]:
         yield
 
 
-def sampled_blocks(model: RBIG, n_samples: int, seed: int | None) -> Iterator[np.ndarray]:
+def sampled_blocks(
+    model: DensityEstimator, n_samples: int, seed: int | None
+) -> Iterator[np.ndarray]:
     """Yield blocks of rows, which are the same as if they were drawn at once."""
     random_state = check_random_state(seed)
     # At least one block, for the estimator refuses to draw none.

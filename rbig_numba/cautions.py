@@ -1,0 +1,66 @@
+"""Warnings about tables that have no density in the strict sense, though a fit gives numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from rbig_numba.statistics import Moments, Sample
+from rbig_numba.validation import column_names, listed
+
+# Share of rows that one value may have in a continuous column, and the fewest rows that tell.
+SPIKE, FEWEST_ROWS = 0.05, 100
+# Condition number of the correlations from which on a direction is a thousandth as wide as another.
+MAX_CONDITION = 1e6
+
+
+class DensityWarning(UserWarning):
+    """Part of a table has no density: it lies on a point, a lattice or a plane."""
+
+
+def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
+    """Warn of columns (of a sample of training rows) that are integers or repeat a value."""
+    if len(sample.rows) < FEWEST_ROWS:
+        return
+    columns = sample.rows.T
+    whole = np.array([(column == np.rint(column)).all() for column in columns])
+    shares = np.array([_largest_share(column, sample.weights) for column in columns])
+    spikes = np.flatnonzero(~whole & (shares > SPIKE))
+    if whole.any():
+        _warn(
+            f"columns {listed(column_names(np.flatnonzero(whole), names))} hold whole numbers only: "
+            "they have probabilities, not a density, and log-densities there depend on the least "
+            "width of a component; add uniform noise of one step to compare models"
+        )
+    if len(spikes):
+        _warn(
+            f"one value makes up {shares[spikes].max():.0%} of the rows in column "
+            f"{listed(column_names(spikes, names))}: log-densities near it are as high as the "
+            "least width of a component lets them be; read them as ranks"
+        )
+
+
+def _largest_share(column: np.ndarray, weights: np.ndarray) -> float:
+    _, places = np.unique(column, return_inverse=True)
+    return float(np.bincount(places, weights=weights).max() / weights.sum())
+
+
+def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
+    """Warn, naming the condition number, of columns that are nearly linear functions of others."""
+    covariance = moments.covariance
+    scale = np.sqrt(np.diag(covariance))
+    variances, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
+    condition = variances[-1] / max(variances[0], np.finfo(float).eps)
+    if condition > MAX_CONDITION:
+        involved = np.flatnonzero(np.abs(axes[:, 0]) > 0.5 * np.abs(axes[:, 0]).max())
+        _warn(
+            f"columns {listed(column_names(involved, names))} are nearly collinear (condition "
+            f"number {condition:.0e}): rows lie near a plane, across which log-densities are as "
+            "high as the least width of a component lets them be; drop one of the columns"
+        )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DensityWarning, stacklevel=5)
