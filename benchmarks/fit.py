@@ -17,7 +17,7 @@ from benchmarks import em, kernels
 from benchmarks.ceiling import copy_rate, multiply_add_rate
 from benchmarks.harness import parser, report, timed
 from benchmarks.notebook import Notebook
-from benchmarks.rows import skewed_rows
+from benchmarks.rows import PLAIN, skewed_rows
 from rbig_numba import RBIG
 from rbig_numba.flow import Flow
 
@@ -66,7 +66,7 @@ class Rates:
 def fit_figures(n_rows: int, pairs: int, rates: Rates) -> dict[str, float]:
     """Time pairs of fits in turn; one block of the competitor's stands for each of its blocks."""
     train, held_out = standardised(n_rows)
-    ours = RBIG(N_BLOCKS, n_components=N_COMPONENTS, validation_fraction=0, random_state=0)
+    ours = RBIG(N_BLOCKS, n_components=N_COMPONENTS, **PLAIN)
     ours.fit(train[:5000])  # compiles
     seconds, shares = [], []
     for _ in range(pairs):
@@ -105,7 +105,7 @@ def score_figures(repeats: int) -> dict[str, float]:
     which stands for all, with the whole table at once.
     """
     rows = skewed_rows(SCORE_ROWS, 3, SCORE_COLUMNS)
-    model = RBIG(SCORE_BLOCKS, n_components=N_COMPONENTS, validation_fraction=0, random_state=0)
+    model = RBIG(SCORE_BLOCKS, n_components=N_COMPONENTS, **PLAIN)
     model.fit(rows[:50_000])
     some, one_block = rows[:SCIPY_ROWS], Flow(model.flow_.bijections[:2])
     np.testing.assert_allclose(scipy_log_prob(model.flow_, some), model.score_samples(some), 1e-8)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.harness import parser, report, timed
-from benchmarks.rows import skewed_chunks, skewed_rows
+from benchmarks.rows import PLAIN, skewed_chunks, skewed_rows
 from rbig_numba import RBIG
 from rbig_numba.tables import table_writer
 
@@ -27,7 +27,7 @@ PARTITIONS = 20
 
 
 def model() -> RBIG:
-    return RBIG(N_BLOCKS, n_components=N_COMPONENTS, validation_fraction=0, random_state=0)
+    return RBIG(N_BLOCKS, n_components=N_COMPONENTS, **PLAIN)
 
 
 def peak_mib() -> float:

@@ -16,7 +16,7 @@ from rbig_numba import RBIG
 import time
 start = time.perf_counter()
 X = np.random.default_rng(0).normal(size=(1000, 3))
-RBIG(n_blocks=2, random_state=0).fit(X)
+RBIG(n_blocks=2, blocks="classic", rotation="pca", random_state=0).fit(X)
 print(time.perf_counter() - start)
 """
 IMPORTS = {

@@ -30,7 +30,7 @@ def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
     spikes = np.flatnonzero(~whole & (shares > SPIKE))
     if whole.any():
         _warn(
-            f"columns {listed(column_names(np.flatnonzero(whole), names))} hold whole numbers only: "
+            f"columns {listed(column_names(np.flatnonzero(whole), names))} hold whole numbers: "
             "they have probabilities, not a density, and log-densities there depend on the least "
             "width of a component; add uniform noise of one step to compare models"
         )

@@ -14,9 +14,9 @@ from rbig_numba.threads import map_threads, n_threads, row_blocks
 
 # Rows whose statistics a thread sums up at a time: 15,000 rows are shared evenly by two threads.
 PART_ROWS = 2000
-# Without held-out rows every so manieth row of the sample judges, though all rows are fitted.
+# Without held-out rows one row in so many of the sample judges, though all rows are fitted.
 JUDGES = 10
-# Standard errors that a gain must exceed: of several kinds and dozens of blocks some gain by chance.
+# Standard errors that a gain must exceed: of several kinds some gain by chance.
 MARGIN = 1.0
 
 Gather = Callable[[Sequence[Map], Statistic], tuple[np.ndarray, ...]]
