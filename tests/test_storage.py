@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rbig_numba import RBIG
+from rbig_numba.storage import _checksum
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +99,17 @@ def test_never_unpickles(path):
     rewrite(path, lambda arrays: arrays.update({"0.affine.shift": np.array([{}], dtype=object)}))
     with pytest.raises(ValueError, match="damaged"):
         RBIG.load(path)
+
+
+def test_format_1_had_no_lengths(fitted, path):
+    def age(arrays):
+        header = json.loads(arrays["header"].tobytes())
+        header["format"] = 1
+        del header["lengths"]
+        content = {name: array for name, array in arrays.items() if name != "header"}
+        header["checksum"] = _checksum(header, content)
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+
+    rewrite(path, age)
+    model, X = fitted
+    np.testing.assert_array_equal(RBIG.load(path).score_samples(X), model.score_samples(X))

@@ -1,6 +1,7 @@
 """Fitted Gaussianizations as Keras flows: the same arrays, one layer per bijection, trainable."""
 
 from rbig_keras.convert import export_to_keras
+from rbig_keras.ensemble import MixtureOfFlows
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.layers import (
     Affine,
@@ -23,6 +24,7 @@ __all__ = [
     "Householder",
     "JointMixture",
     "MixtureCDFGaussianization",
+    "MixtureOfFlows",
     "Parity",
     "Radial",
     "export_to_keras",

@@ -1,4 +1,4 @@
-"""From a fitted model of the engine to a Keras flow that computes the same numbers."""
+"""From a fitted model of the engine to a Keras model that computes the same numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from rbig_keras.ensemble import MixtureOfFlows
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.layers import (
     Affine,
@@ -30,12 +31,12 @@ Builder = Callable[..., tuple[Bijector, Arrays]]
 
 def export_to_keras(
     model: Any, dtype: str = "float32", *, trainable_rotation: bool = True
-) -> GaussianizationFlow:
+) -> GaussianizationFlow | MixtureOfFlows:
     """Turn a fitted model into a Keras flow, one layer per bijection.
 
     Parameters
     ----------
-    model : RBIG
+    model : RBIG or RBIGEnsemble
         A fitted model.
     dtype : {"float32", "float64"}
         Of the weights and of all arithmetic.
@@ -45,8 +46,9 @@ def export_to_keras(
 
     Returns
     -------
-    flow : GaussianizationFlow
-        Its layers hold the bijections' arrays as weights of the same names.
+    flow : GaussianizationFlow or MixtureOfFlows
+        Layers hold the bijections' arrays as weights of the same names. An ensemble becomes a
+        mixture of its members' flows, of equal weights.
 
     Raises
     ------
@@ -56,16 +58,22 @@ def export_to_keras(
         For an unknown dtype, for an array that the dtype can't hold, and for a kind of bijection
         that has no layer.
     """
-    check_is_fitted(model, "flow_")
+    check_is_fitted(model)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
-    n_columns = model.flow_.n_features
     builders = {**_BUILDERS, "rotation": _householder if trainable_rotation else _fixed_ortho}
+    if hasattr(model, "estimators_"):
+        flows = [_flow(builders, member.flow_, dtype) for member in model.estimators_]
+        return MixtureOfFlows(flows, dtype=dtype)
+    return _flow(builders, model.flow_, dtype)
+
+
+def _flow(builders: dict[str, Builder], flow: Any, dtype: str) -> GaussianizationFlow:
     layers = [
-        _layer(builders, bijection, n_columns, name=f"{bijection.kind}_{i}", dtype=dtype)
-        for i, bijection in enumerate(model.flow_.bijections)
+        _layer(builders, bijection, flow.n_features, name=f"{bijection.kind}_{i}", dtype=dtype)
+        for i, bijection in enumerate(flow.bijections)
     ]
-    return GaussianizationFlow(layers, n_columns, dtype=dtype)
+    return GaussianizationFlow(layers, flow.n_features, dtype=dtype)
 
 
 def _layer(builders: dict[str, Builder], bijection: Any, n_columns: int, **kwargs: Any) -> Bijector:

@@ -10,18 +10,16 @@ import keras
 from keras import ops
 
 from rbig_keras.blocks import RowFunction, as_graph, by_blocks
+from rbig_keras.density import Density
 from rbig_keras.layers.base import Bijector
 from rbig_keras.special import Tensor, log_normal_pdf
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
-class GaussianizationFlow(keras.Model):
+class GaussianizationFlow(Density):
     """Bijective layers in a row, from data x to latent z ~ N(0, I).
 
-    `flow(x)` and `flow.predict(x)` give z. `compile(optimizer)` and `fit(X)` minimise the exact
-    mean negative log-likelihood in nats; sample weights weigh rows in that mean, so that a weight
-    of 2 counts as the row twice. `x` may be an array or a tensor (N, D), and is cast to the flow's
-    dtype; results are tensors.
+    `flow(x)` and `flow.predict(x)` give z. Training and rows are those of `Density`.
 
     Parameters
     ----------
@@ -39,16 +37,15 @@ class GaussianizationFlow(keras.Model):
     """
 
     def __init__(self, bijectors: Sequence[Bijector], input_dim: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(input_dim, **kwargs)
         self.bijector_layers = list(bijectors)
-        self.input_dim = input_dim
         self.build((None, input_dim))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, the layers serialized."""
         layers = [keras.saving.serialize_keras_object(layer) for layer in self.bijector_layers]
         own = {"bijectors": layers, "input_dim": self.input_dim}
-        return {**super().get_config(), "name": self.name, "dtype": self.dtype, **own}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
@@ -74,10 +71,6 @@ class GaussianizationFlow(keras.Model):
         """Return z (N, D) and log |det dz/dx| (N,)."""
         return by_blocks(self._forward, self._forward_graph, self._rows(x))
 
-    def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x) in nats, (N,)."""
-        return by_blocks(self._log_prob, self._log_prob_graph, self._rows(x))
-
     def invert(self, z: Tensor) -> Tensor:
         """Map latent rows (N, D) back to data."""
         return by_blocks(self._inverse, self._inverse_graph, self._rows(z))
@@ -87,60 +80,9 @@ class GaussianizationFlow(keras.Model):
         shape = (num_samples, self.input_dim)
         return self.invert(keras.random.normal(shape, dtype=self.compute_dtype, seed=seed))
 
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        *,
-        sample_weight: Any = None,
-        validation_data: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Train as `keras.Model.fit` does; there are no targets, so y may be left out."""
-        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
-            rows, targets, weights = validation_data
-            validation_data = (rows, _targets(rows, targets, weights), weights)
-        return super().fit(
-            x,
-            _targets(x, y, sample_weight),
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            **kwargs,
-        )
-
-    def evaluate(
-        self, x: Any = None, y: Any = None, *, sample_weight: Any = None, **kwargs: Any
-    ) -> Any:
-        """Return the mean negative log-likelihood, as `keras.Model.evaluate` does."""
-        targets = _targets(x, y, sample_weight)
-        return super().evaluate(x, targets, sample_weight=sample_weight, **kwargs)
-
-    def compute_loss(
-        self,
-        x: Tensor = None,
-        y: Tensor = None,
-        y_pred: Tensor = None,
-        sample_weight: Tensor = None,
-        training: bool = True,  # noqa: FBT001, FBT002 - the signature that Keras calls
-    ) -> Tensor:
-        """Return the (weighted) mean negative log-likelihood of a batch, in nats.
-
-        Computed from x in one pass of its own; y and y_pred aren't used, so that TensorFlow and JAX
-        drop the pass behind y_pred from the compiled step.
-        """
-        nll = -self._log_prob(self._rows(x))
-        if sample_weight is None:
-            return ops.mean(nll)
-        weights = ops.cast(ops.reshape(sample_weight, (-1,)), nll.dtype)
-        return ops.divide_no_nan(ops.sum(weights * nll), ops.sum(weights))
-
     @cached_property
     def _forward_graph(self) -> RowFunction:
         return as_graph(self._forward, self.input_dim, self.compute_dtype)
-
-    @cached_property
-    def _log_prob_graph(self) -> RowFunction:
-        return as_graph(self._log_prob, self.input_dim, self.compute_dtype)
 
     @cached_property
     def _inverse_graph(self) -> RowFunction:
@@ -161,22 +103,3 @@ class GaussianizationFlow(keras.Model):
         for layer in reversed(self.bijector_layers):
             z, _ = layer.inverse_and_log_det(z)
         return z
-
-    def _rows(self, x: Tensor) -> Tensor:
-        rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)
-        self._check_shape(rows.shape)
-        return rows
-
-    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
-        expected, received = self.input_dim, tuple(shape)
-        if len(received) != 2:
-            raise ValueError(f"{self.name} takes rows (N, {expected}); received shape {received}")
-        if received[1] != expected:
-            raise ValueError(
-                f"{self.name} takes rows of {expected} columns; received {received[1]} columns"
-            )
-
-
-def _targets(x: Any, y: Any, sample_weight: Any) -> Any:
-    """Return rows in place of missing targets: without any, Keras drops the sample weights."""
-    return x if y is None and sample_weight is not None else y

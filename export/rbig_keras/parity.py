@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 from sklearn.utils.validation import validate_data
 
+from rbig_keras.ensemble import MixtureOfFlows
 from rbig_keras.flow import GaussianizationFlow
 
 FAR = (10, 100, 1000)
@@ -73,8 +74,12 @@ class Parity:
         return float(np.max([getattr(deviation, name) for deviation in self.deviations]))
 
 
-def parity(model: Any, flow: GaussianizationFlow, X: Any, random_state: int = 0) -> Parity:
+def parity(
+    model: Any, flow: GaussianizationFlow | MixtureOfFlows, X: Any, random_state: int = 0
+) -> Parity:
     """Compare a model with its Keras flow on given rows, on fresh samples and on far rows.
+
+    Of an ensemble log p is compared as a whole, and the latent spaces of its members one by one.
 
     Far rows lie 10, 100 and 1,000 standard deviations of X's columns from their mean, along each
     axis both ways and along random directions. All rows are rounded to the flow's dtype first, so
@@ -82,9 +87,9 @@ def parity(model: Any, flow: GaussianizationFlow, X: Any, random_state: int = 0)
 
     Parameters
     ----------
-    model : RBIG
+    model : RBIG or RBIGEnsemble
         A fitted model.
-    flow : GaussianizationFlow
+    flow : GaussianizationFlow or MixtureOfFlows
         What `export_to_keras(model)` gave.
     X : array-like (N, D)
         At least two rows.
@@ -107,7 +112,7 @@ def parity(model: Any, flow: GaussianizationFlow, X: Any, random_state: int = 0)
     sets = {"given rows": X, "fresh samples": model.sample(N_SAMPLES, random_state=random_state)}
     sets |= {f"{far} sd out": mean + far * deviation * directions for far in FAR}
     rows = np.vstack([*sets.values()]).astype(flow.compute_dtype).astype(np.float64)
-    errors = _errors(model.flow_, flow, rows, np.maximum(np.abs(rows - mean), deviation))
+    errors = _errors(model, flow, rows, np.maximum(np.abs(rows - mean), deviation))
     ends = np.cumsum([len(part) for part in sets.values()])
     largest = (part.max(axis=0).tolist() for part in np.split(errors, ends[:-1]))
     deviations = (
@@ -123,17 +128,29 @@ def _directions(n_columns: int, rng: np.random.Generator) -> np.ndarray:
     return np.vstack([axes, -axes, random / np.linalg.norm(random, axis=1, keepdims=True)])
 
 
-def _errors(engine: Any, flow: GaussianizationFlow, x: np.ndarray, unit: np.ndarray) -> np.ndarray:
+def _errors(
+    model: Any, flow: GaussianizationFlow | MixtureOfFlows, x: np.ndarray, unit: np.ndarray
+) -> np.ndarray:
     """Return the four errors of `Deviation` row by row, (N, 4)."""
+    members = [member.flow_ for member in getattr(model, "estimators_", [model])]
+    flows = getattr(flow, "flows", [flow])
+    pairs = zip(members, flows, strict=True)
+    dz, relative, round_trip = np.max([_latent_errors(*pair, x, unit) for pair in pairs], axis=0)
+    log_p = model.score_samples(x)
+    dlog_p = np.abs(_array(flow.log_prob(x)) - log_p) / np.maximum(1.0, np.abs(log_p))
+    return np.stack([dz, relative, dlog_p, round_trip], axis=1)
+
+
+def _latent_errors(
+    engine: Any, flow: GaussianizationFlow, x: np.ndarray, unit: np.ndarray
+) -> np.ndarray:
+    """Return the errors of z, absolute and relative, and of the round trip, (3, N)."""
     z, _ = engine.forward(x)
-    log_p = engine.log_prob(x)
     flow_z = flow.forward_and_log_det(x)[0]
     dz = np.abs(_array(flow_z) - z)
-    dlog_p = np.abs(_array(flow.log_prob(x)) - log_p) / np.maximum(1.0, np.abs(log_p))
     round_trip = np.abs(_array(flow.invert(flow_z)) - x) / unit
     relative = dz / np.maximum(1.0, np.abs(z))
-    by_row = [error.max(axis=1) for error in (dz, relative, round_trip)]
-    return np.stack([*by_row[:2], dlog_p, by_row[2]], axis=1)
+    return np.stack([error.max(axis=1) for error in (dz, relative, round_trip)])
 
 
 def _array(tensor: Any) -> np.ndarray:

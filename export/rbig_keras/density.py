@@ -1,0 +1,118 @@
+"""What trainable densities share: rows, log-densities, and training by the exact likelihood."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import keras
+from keras import ops
+
+from rbig_keras.blocks import RowFunction, as_graph, by_blocks
+from rbig_keras.special import Tensor
+
+
+class Density(keras.Model):
+    """Base of the models: a subclass gives `_log_prob` of a tensor of rows (N, D), and `sample`.
+
+    `compile(optimizer)` and `fit(X)` minimise the exact mean negative log-likelihood in nats;
+    sample weights weigh rows in that mean, so that a weight of 2 counts as the row twice. Rows may
+    be an array or a tensor (N, D), and are cast to the model's dtype; results are tensors.
+
+    Parameters
+    ----------
+    input_dim : int
+        D, the number of columns.
+    **kwargs
+        As for every Keras model: name, dtype, trainable.
+
+    Raises
+    ------
+    ValueError
+        By every method, for rows that aren't (N, D).
+    """
+
+    def __init__(self, input_dim: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.input_dim = input_dim
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that all models take."""
+        return {**super().get_config(), "name": self.name, "dtype": self.dtype}
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p(x) in nats, (N,)."""
+        return by_blocks(self._log_prob, self._log_prob_graph, self._rows(x))
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Train as `keras.Model.fit` does; there are no targets, so y may be left out."""
+        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
+            rows, targets, weights = validation_data
+            validation_data = (rows, _targets(rows, targets, weights), weights)
+        return super().fit(
+            x,
+            _targets(x, y, sample_weight),
+            sample_weight=sample_weight,
+            validation_data=validation_data,
+            **kwargs,
+        )
+
+    def evaluate(
+        self, x: Any = None, y: Any = None, *, sample_weight: Any = None, **kwargs: Any
+    ) -> Any:
+        """Return the mean negative log-likelihood, as `keras.Model.evaluate` does."""
+        targets = _targets(x, y, sample_weight)
+        return super().evaluate(x, targets, sample_weight=sample_weight, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Tensor = None,
+        y: Tensor = None,
+        y_pred: Tensor = None,
+        sample_weight: Tensor = None,
+        training: bool = True,  # noqa: FBT001, FBT002 - the signature that Keras calls
+    ) -> Tensor:
+        """Return the (weighted) mean negative log-likelihood of a batch, in nats.
+
+        Computed from x in one pass of its own; y and y_pred aren't used, so that TensorFlow and JAX
+        drop the pass behind y_pred from the compiled step.
+        """
+        nll = -self._log_prob(self._rows(x))
+        if sample_weight is None:
+            return ops.mean(nll)
+        weights = ops.cast(ops.reshape(sample_weight, (-1,)), nll.dtype)
+        return ops.divide_no_nan(ops.sum(weights * nll), ops.sum(weights))
+
+    @cached_property
+    def _log_prob_graph(self) -> RowFunction:
+        return as_graph(self._log_prob, self.input_dim, self.compute_dtype)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _rows(self, x: Tensor) -> Tensor:
+        rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)
+        self._check_shape(rows.shape)
+        return rows
+
+    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
+        expected, received = self.input_dim, tuple(shape)
+        if len(received) != 2:
+            raise ValueError(f"{self.name} takes rows (N, {expected}); received shape {received}")
+        if received[1] != expected:
+            raise ValueError(
+                f"{self.name} takes rows of {expected} columns; received {received[1]} columns"
+            )
+
+
+def _targets(x: Any, y: Any, sample_weight: Any) -> Any:
+    """Return rows in place of missing targets: without any, Keras drops the sample weights."""
+    return x if y is None and sample_weight is not None else y

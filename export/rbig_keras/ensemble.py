@@ -1,0 +1,84 @@
+"""A mixture of flows, trained by its exact likelihood."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+from keras import ops
+
+from rbig_keras.density import Density
+from rbig_keras.flow import GaussianizationFlow
+from rbig_keras.special import Tensor
+
+
+@keras.saving.register_keras_serializable(package="rbig_keras")
+class MixtureOfFlows(Density):
+    """The weighted mean of the densities of flows: a sum has no latent space, only a density.
+
+    `model(x)` and `model.predict(x)` give log p(x). Training and rows are those of `Density`; flows
+    and weights are trained together.
+
+    Parameters
+    ----------
+    flows : sequence of GaussianizationFlow
+        Of the same columns and dtype.
+    log_weights : sequence of float, default=None
+        Logits of the flows' weights, one for each, which training starts from; None: equal weights.
+    **kwargs
+        As for every Keras model: name, dtype, trainable. The dtype must be that of the flows.
+    """
+
+    def __init__(
+        self,
+        flows: Sequence[GaussianizationFlow],
+        log_weights: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(flows[0].input_dim, **kwargs)
+        self.flows = list(flows)
+        start = np.zeros(len(flows)) if log_weights is None else np.asarray(log_weights)
+        self.log_weights = self.add_weight(
+            shape=(len(flows),),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
+            name="log_weights",
+        )
+        self.built = True
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, the flows serialized; a file holds the weights."""
+        flows = [keras.saving.serialize_keras_object(flow) for flow in self.flows]
+        return {**super().get_config(), "flows": flows}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Self:
+        """Make a mixture from `get_config`'s result."""
+        flows = [
+            keras.saving.deserialize_keras_object(flow, custom_objects=custom_objects)
+            for flow in config["flows"]
+        ]
+        return cls(**{**config, "flows": flows})
+
+    def call(self, x: Tensor) -> Tensor:
+        """Return log p(x) in nats, (N,)."""
+        return self._log_prob(self._rows(x))
+
+    def sample(self, num_samples: int, seed: int | None = None) -> Tensor:
+        """Draw rows (num_samples, D): a flow for each row, then a row of that flow."""
+        seeds = keras.random.SeedGenerator(seed)
+        logits = ops.log_softmax(self.log_weights)[None]
+        chosen = ops.convert_to_numpy(keras.random.categorical(logits, num_samples, seed=seeds))[0]
+        counts = np.bincount(chosen, minlength=len(self.flows)).tolist()
+        rows = [
+            flow.sample(count, seed=seeds)
+            for flow, count in zip(self.flows, counts, strict=True)
+            if count
+        ]
+        places = np.argsort(np.argsort(chosen, kind="stable"))
+        return ops.take(ops.concatenate(rows), places, axis=0)
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        log_probs = ops.stack([flow._log_prob(x) for flow in self.flows], axis=-1)
+        return ops.logsumexp(log_probs + ops.log_softmax(self.log_weights), axis=-1)
