@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-ROTATIONS = ("pca", "random", "ica")
+ROTATIONS = ("auto", "ica", "sliced", "pca", "random")
 BLOCKS = ("mixture", "joint", "radial", "coupling")
 SHOWN = 5
 

@@ -52,7 +52,9 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: *.rbig.")],
     n_blocks: Annotated[int | None, typer.Option(help="Blocks at most.")] = None,
     n_components: Annotated[int | None, typer.Option(help="Gaussians per column.")] = None,
-    rotation: Annotated[str | None, typer.Option(help="Rotation: ica, pca or random.")] = None,
+    rotation: Annotated[
+        str | None, typer.Option(help="Rotation: auto, ica, sliced, pca or random.")
+    ] = None,
     blocks: Annotated[
         str | None,
         typer.Option(help="auto, classic, or kinds with commas: mixture,joint,radial,coupling."),
