@@ -51,8 +51,13 @@ def report(figures: dict[str, Any], path: Path | None) -> None:
     for name, value in figures.items():
         print(f"{name:44} {value:.4g}" if isinstance(value, float) else f"{name:44} {value}")
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1) + "\n")
+        save(figures, path)
+
+
+def save(figures: dict[str, Any], path: Path) -> None:
+    """Write figures with the machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"machine": machine(), "figures": figures}, indent=1) + "\n")
 
 
 def _processor() -> str:

@@ -1,0 +1,89 @@
+"""The estimators that the judge compares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+
+from benchmarks.harness import timed
+from benchmarks.judging import Judge, LeftOut, Score, Table, kinds_kept
+from benchmarks.notebook import Notebook
+from rbig_numba import RBIG, RBIGEnsemble
+
+SIZES = (5, 10, 20, 40)
+# Rows that scikit-learn's mixtures are fitted to at most: they cost 50 s for four sizes then.
+MIXTURE_ROWS = 100_000
+# It took 25 minutes for the 63 columns of image patches.
+NOTEBOOK_COLUMNS = 20
+FEW_ROWS = 1000
+
+
+def gaussian(table: Table) -> Score:
+    model = GaussianMixture(1)
+    seconds, _ = timed(lambda: model.fit(table.train))
+    return Score(model.score_samples(table.test), seconds)
+
+
+def mixture(table: Table) -> Score:
+    """Full covariances, their number chosen by the validation rows; seconds of all fits."""
+
+    def fit() -> GaussianMixture:
+        some = table.train[:MIXTURE_ROWS]
+        models = [GaussianMixture(k, random_state=0).fit(some) for k in SIZES]
+        return max(models, key=lambda model: model.score(table.validation))
+
+    seconds, model = timed(fit)
+    return Score(model.score_samples(table.test), seconds, f"K = {model.n_components}")
+
+
+def notebook(table: Table) -> Score:
+    if table.train.shape[1] > NOTEBOOK_COLUMNS:
+        raise LeftOut(f"takes 25 minutes on tables of more than {NOTEBOOK_COLUMNS} columns")
+    model = Notebook(8, 8)
+    seconds, _ = timed(lambda: model.fit(table.train))
+    return Score(model.score_samples(table.test), seconds, "8 blocks")
+
+
+def rbig(build: Callable[[], Any]) -> Judge:
+    """Return the judge of a model of this package; it holds out rows itself."""
+
+    def score(table: Table) -> Score:
+        rows = np.concatenate([table.train, table.validation])
+        model = build()
+        model.fit(rows[:FEW_ROWS])  # compiles
+        seconds, _ = timed(lambda: model.fit(rows))
+        members = getattr(model, "estimators_", [model])
+        history = [record for member in members for record in member.history_]
+        return Score(model.score_samples(table.test), seconds, kinds_kept(history))
+
+    return score
+
+
+def zuko(kind: str, max_seconds: float) -> Judge:
+    """Return the judge of a flow of `benchmarks.flows`, trained for so long at most."""
+
+    def score(table: Table) -> Score:
+        try:
+            from benchmarks import flows
+        except ModuleNotFoundError as error:
+            raise LeftOut(f"{error.name} is not installed: it comes with the extra bench") from None
+        return flows.flow(getattr(flows, kind), max_seconds)(table)
+
+    return score
+
+
+def estimators(flow_seconds: float) -> dict[str, Judge]:
+    """Return all of them by name."""
+    return {
+        "Gaussian": gaussian,
+        "GMM": mixture,
+        "notebook": notebook,
+        "RBIG classic": rbig(lambda: RBIG(rotation="pca", blocks="classic", random_state=0)),
+        "RBIG": rbig(lambda: RBIG(random_state=0)),
+        "RBIGEnsemble": rbig(lambda: RBIGEnsemble(random_state=0)),
+        "zuko GF": zuko("gf", flow_seconds),
+        "zuko NSF": zuko("nsf", flow_seconds),
+    }
