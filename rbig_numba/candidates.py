@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,8 +18,8 @@ from rbig_numba.bijections.mixture import fit_column, from_columns
 from rbig_numba.bijections.radial import radial_from
 from rbig_numba.bijections.regression import fit_coupling
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
-from rbig_numba.latents import Gather, Latents
 from rbig_numba.bijections.sliced import sliced_rotation
+from rbig_numba.latents import Gather, Latents
 from rbig_numba.profile import Deadline, stage
 from rbig_numba.statistics import Moments
 from rbig_numba.threads import map_threads
@@ -27,11 +28,11 @@ from rbig_numba.threads import map_threads
 GRID_ROWS = 8192
 # A component needs rows to be estimated from; tiny tables get fewer components than asked for.
 ROWS_PER_COMPONENT = 5
-# Steps of EM on all rows, after a joint mixture was grown on a sample of them.
 # Columns from which on "auto" rotations are sliced. Held-out nats after 8 blocks, ica and sliced:
 # tables of 10 columns 0.59 and 0.22, -5.38 and -5.60; of 15 columns -2.28 and -2.27; patches of
 # 16 columns -11.8 and -11.4, of 32 -23.7 and -21.7, of 63 -34.4 and -31.4, in a fifth of the time.
 SLICED_COLUMNS = 16
+# Steps of EM on all rows, after a joint mixture was grown on a sample of them.
 JOINT_STEPS = 6
 
 
@@ -122,9 +123,9 @@ def _rotation(search: Search) -> Rotation:
     if kind == "pca":
         return principal
     rows, weights = search.latents.train[:2]
-    return ica_rotation(rows, weights, principal, draws, plan.n_jobs)
     if kind == "sliced":
         return sliced_rotation(rows, weights, principal, draws)
+    return ica_rotation(rows, weights, principal, draws, plan.n_jobs)
 
 
 def _columns(search: Search, bins: np.ndarray) -> list[np.ndarray]:
@@ -148,18 +149,20 @@ def joint(search: Search) -> Finish | None:
     train, judges = search.latents
     moments = train.moments
     with stage(search.seconds, "joint"):
-        grown = growth.grow(
-            lambda statistic: train.gather([], statistic),
-            lambda statistic: judges.gather([], statistic),
-            (moments.weight, *moments.rounded()),
+        ground = growth.Ground(
+            partial(train.gather, []),
+            partial(judges.gather, []),
+            moments.weight,
+            *moments.rounded(),
             search.deadline,
         )
-    if len(grown.components.weights) < 2:
+        grown = growth.grow(ground)
+    if grown.size < 2:
         return None
 
     def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
         n_steps = JOINT_STEPS if other_rows else 0
-        components = growth.refined(lambda statistic: gather([], statistic), grown, n_steps)
+        components = growth.refined(partial(gather, []), grown, n_steps)
         return [growth.joint_mixture(components, search.moments.weight)]
 
     return finish

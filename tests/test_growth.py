@@ -32,7 +32,7 @@ def log_density(components, rows):
 def grown_of(rows, held_out, n_jobs=1):
     mean, covariance = rows.mean(axis=0), np.cov(rows.T, bias=True)
     train, judges = gather_of(side_of(rows, n_jobs)), gather_of(side_of(held_out, n_jobs))
-    return growth.grow(train, judges, (len(rows), mean, covariance), deadline_in(None))
+    return growth.grow(growth.Ground(train, judges, len(rows), mean, covariance, deadline_in(None)))
 
 
 @pytest.fixture(scope="module")
