@@ -31,7 +31,7 @@ def test_finds_the_one_direction_among_200():
 
 
 def test_five_directions_of_200_beat_a_random_rotation():
-    """On other rows: negentropies add up to 0.6 nats on the axes found, to nothing on others."""
+    """Measured on other rows: 0.65 nats found of 0.96 that there are, random axes have 0.08."""
     rng = np.random.default_rng(3)
     sources = np.column_stack(
         [
@@ -72,7 +72,7 @@ def test_collinear_columns_and_weights_of_zero():
 
 
 def test_wide_tables_are_sliced_and_do_not_depend_on_order_and_threads():
-    """Held out of 20 columns, a random rotation: 0.8 nats less."""
+    """Measured: -21.5 nats, and -27.7 with random rotations."""
     sources = np.random.default_rng(8).gamma(1.0, size=(6000, 20))
     rows = table(sources, 20)[0]
     fits = [
@@ -86,4 +86,4 @@ def test_wide_tables_are_sliced_and_do_not_depend_on_order_and_threads():
     ]
     scores = [model.score_samples(rows[:100]).tobytes() for model in fits]
     assert len(set(scores[:3])) == 1
-    assert fits[0].score(rows) > fits[3].score(rows) + 0.5
+    assert fits[0].score(rows) > fits[3].score(rows) + 4.0
