@@ -17,8 +17,11 @@ BOUNDS = {"float64": 1e-9, "float32": 1e-4}
 
 @pytest.fixture(scope="module")
 def ensemble(moons):
-    base = RBIG(n_blocks=2, n_components=3, blocks="classic")
+    base = RBIG(n_blocks=1, n_components=3, blocks="classic")
     return RBIGEnsemble(base, n_estimators=2, random_state=0).fit(moons[:500])
+
+
+float32_only = pytest.mark.parametrize("mixture", ["float32"], indirect=True)
 
 
 @pytest.fixture(params=BOUNDS)
@@ -46,6 +49,7 @@ def test_parity_far_rows_included(ensemble, mixture, moons):
     assert report.round_trip <= 5e-3
 
 
+@float32_only
 def test_parity_sees_a_changed_weight(ensemble, mixture, moons):
     mixture.log_weights.assign([0.0, 1.0])
     assert parity(ensemble, mixture, moons[:100]).dlog_p > 1e-3
@@ -80,12 +84,14 @@ def test_samples_follow_the_seed():
     assert mixture.sample(1, seed=0).shape == (1, 1)
 
 
-@pytest.mark.parametrize("mixture", ["float32"], indirect=True)
+@float32_only
 def test_trains_flows_and_weights_and_comes_back_from_a_file(mixture, moons, tmp_path):
     x = moons[:500].astype("float32")
+    for flow in mixture.flows:
+        flow.bijector_layers[1].means.assign_add(np.full((2, 4), 0.3))  # 3 and the background
     before = -numpy(mixture.log_prob(x)).mean()
     mixture.compile(optimizer=keras.optimizers.Adam(0.01))
-    mixture.fit(x, batch_size=250, epochs=3, verbose=0)
+    mixture.fit(x, batch_size=100, epochs=1, verbose=0)
     after = -numpy(mixture.log_prob(x)).mean()
     assert after < before - 0.01
     assert mixture.evaluate(x, batch_size=500, verbose=0) == pytest.approx(after, rel=1e-5)
