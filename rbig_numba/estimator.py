@@ -31,7 +31,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     n_blocks : int, default=50
         Blocks at most; exactly so many "classic" ones if nothing is held out.
     n_components : int, default=8
-        Gaussians fitted per column and block. A wide background component of 5 rows' weight comes
+        Gaussians fitted per column and block. A wide background component of 20 rows' weight comes
         on top and keeps tails in bounds. Tables of under 5 rows per component get fewer.
     rotation : {"auto", "ica", "sliced", "pca", "random"}, default="auto"
         Of "mixture" blocks. "pca" takes principal axes, those that the data don't determine drawn
