@@ -147,6 +147,8 @@ def _columns(search: Search, bins: np.ndarray) -> list[np.ndarray]:
 def joint(search: Search) -> Finish | None:
     """Grow a mixture of Gaussians with full covariances."""
     train, judges = search.latents
+    if len(train.rows) < 2 * growth.MIN_ROWS:
+        return None
     moments = train.moments
     with stage(search.seconds, "joint"):
         ground = growth.Ground(

@@ -11,7 +11,7 @@ import numpy as np
 
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection, Map
-from rbig_numba.candidates import GRID_ROWS, KINDS, Finish, Plan, Search
+from rbig_numba.candidates import GRID_ROWS, KINDS, Finish, Plan, Search, marginal
 from rbig_numba.cautions import warn_of_collinearity, warn_of_ties
 from rbig_numba.chunks.block import Split
 from rbig_numba.flow import Flow
@@ -25,6 +25,8 @@ SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**20
 # How a fit may open, rows of either side that these compete on, and the seconds that this may take.
 OPENINGS = (("mixture", "joint"), ("joint",), 5 * ("mixture",) + ("joint",))
 OPENING_ROWS, OPENING_SECONDS = 2048, 3.0
+# Rows below which openings don't compete: one row has no variance.
+FEWEST_ROWS = 32
 
 
 class Rows(Protocol):
@@ -182,7 +184,7 @@ class _Steps:
             self.latents = self.latents.first(max(SAMPLE_NUMBERS // n_columns, GRID_ROWS))
         self.seconds: dict[str, float] = {}
         self.gains = dict.fromkeys(KINDS, np.inf)
-        self.opening: tuple[str, ...] = ()
+        self.kinds: list[str] = []
         moments = rows.summary.moments
         affine = _standardisation(moments)
         self.pending: list[Bijection] = [affine]
@@ -196,14 +198,17 @@ class _Steps:
     def search(self, number: int) -> Finish | None:
         """Return what finishes the next block, None if none gains."""
         search = self._search_on(self.latents, self.moments, number)
-        if self.plan.blocks == "auto":
-            if number == 0:
-                self.opening = self._best_opening()
-            if number >= len(self.opening):
-                return self._compete(search)
-            return KINDS[self.opening[number]](search)
-        kind = "mixture" if self.plan.blocks == "classic" else self.plan.blocks[number]
-        return KINDS[kind](search)
+        if self.plan.blocks == "classic":
+            return marginal(search)
+        if number == 0:
+            auto = self.plan.blocks == "auto"
+            self.kinds = list(self._best_opening() if auto else self.plan.blocks)
+        while self.kinds:
+            finish = KINDS[self.kinds.pop(0)](search)
+            if finish is not None:
+                return finish
+        finish = self._compete(search) if self.plan.blocks == "auto" else None
+        return marginal(search) if finish is None and number == 0 else finish
 
     def _search_on(self, latents: Latents, moments: Moments, number: int) -> Search:
         return Search(
@@ -222,7 +227,8 @@ class _Steps:
         The block that gains most is not always the one to begin with: a joint mixture leaves
         little to rotations, and rotations make rows such that it needs more components.
         """
-        if not self.deadline.allows(OPENING_SECONDS):
+        too_few = len(self.latents.train.rows) < FEWEST_ROWS
+        if too_few or not self.deadline.allows(OPENING_SECONDS):
             return OPENINGS[0]
         scores = {opening: self._try(opening) for opening in OPENINGS}
         return max(scores, key=scores.__getitem__)

@@ -11,6 +11,7 @@ from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.fitting import fit_flow
 from rbig_numba.flow import Flow, base_log_prob
+from rbig_numba.profile import deadline_in
 from rbig_numba.threads import BLOCK_ROWS
 
 PLAN = Plan(
@@ -33,8 +34,10 @@ def ring(n_rows):
 
 @pytest.fixture(scope="module")
 def fitted():
-    rows = load_local(ArraySource(ring(4000)), None, Split(seed=0, limit=0, sample_size=GRID_ROWS), 1)
-    return fit_flow(rows, PLAN, np.random.RandomState(0), lambda record: None)
+    rows = load_local(
+        ArraySource(ring(4000)), None, Split(seed=0, limit=0, sample_size=GRID_ROWS), 1
+    )
+    return fit_flow(rows, PLAN, np.random.RandomState(0), deadline_in(None), lambda record: None)
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +98,12 @@ def test_n_features(flow):
 def test_fitted_density_integrates_to_one(fitted):
     axis = np.linspace(-10, 10, 801)
     grid = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
-    mass = np.exp(fitted[0].log_prob(grid, n_jobs=2)).sum() * (axis[1] - axis[0]) ** 2
+    mass = np.exp(fitted.flow.log_prob(grid, n_jobs=2)).sum() * (axis[1] - axis[0]) ** 2
     assert mass == pytest.approx(1.0, abs=1e-3)
 
 
 def test_each_block_gains_on_the_rows_it_is_fitted_to(fitted):
-    flow, history = fitted
+    flow, history, _ = fitted
     assert [record["block"] for record in history] == [1, 2, 3, 4]
     assert np.diff([record["train"] for record in history]).min() > 0.0
     assert flow.log_prob(ring(4000)).mean() == pytest.approx(history[-1]["train"], abs=1e-10)
