@@ -17,14 +17,24 @@ def moons():
 @pytest.fixture(scope="session")
 def model(moons):
     return RBIG(
-        rotation="pca", n_blocks=8, n_components=8, validation_fraction=0, random_state=0
+        blocks="classic",
+        rotation="pca",
+        n_blocks=8,
+        n_components=8,
+        validation_fraction=0,
+        random_state=0,
     ).fit(moons)
 
 
 @pytest.fixture(scope="session")
 def small_model(moons):
     return RBIG(
-        rotation="pca", n_blocks=2, n_components=4, validation_fraction=0, random_state=0
+        blocks="classic",
+        rotation="pca",
+        n_blocks=2,
+        n_components=4,
+        validation_fraction=0,
+        random_state=0,
     ).fit(moons[:500])
 
 

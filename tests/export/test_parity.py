@@ -39,7 +39,7 @@ def test_columns_of_any_scale_and_place(dtype, rng):
         1e5 + 0.1 * e[:, 3],
     ]
     model = RBIG(
-        rotation="pca", n_blocks=3, n_components=4, validation_fraction=0, random_state=0
+        blocks="classic", n_blocks=3, n_components=4, validation_fraction=0, random_state=0
     ).fit(X)
     flow = export_to_keras(model, dtype=dtype)
     assert_within_bounds(parity(model, flow, X), dtype)
@@ -49,8 +49,19 @@ def test_columns_of_any_scale_and_place(dtype, rng):
 def test_two_rows_and_one_column(dtype):
     X = np.array([[0.0], [1.0]])
     model = RBIG(
-        rotation="pca", n_blocks=2, n_components=2, validation_fraction=0, random_state=0
+        blocks="classic", n_blocks=2, n_components=2, validation_fraction=0, random_state=0
     ).fit(X)
+    assert_within_bounds(parity(model, export_to_keras(model, dtype=dtype), X), dtype)
+
+
+@each_dtype
+def test_blocks_of_every_kind(dtype, rng):
+    e = rng.normal(size=(1500, 4)) * np.exp(0.5 * rng.normal(size=(1500, 1)))
+    X = np.c_[e[:, :2], np.sin(e[:, 0]) + 0.3 * e[:, 2], e[:, 1] ** 2 + 0.3 * e[:, 3]]
+    kinds = ["mixture", "radial", "coupling", "joint", "mixture"]
+    model = RBIG(blocks=kinds, n_components=4, validation_fraction=0, random_state=0).fit(X)
+    found = {bijection.kind for bijection in model.flow_.bijections}
+    assert found == {"affine", "mixture", "radial", "joint", "coupling", "rotation"}
     assert_within_bounds(parity(model, export_to_keras(model, dtype=dtype), X), dtype)
 
 
