@@ -54,7 +54,7 @@ def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
     variances, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
     condition = variances[-1] / max(variances[0], np.finfo(float).eps)
     if condition > MAX_CONDITION:
-        involved = np.flatnonzero(np.abs(axes[:, 0]) > 0.5 * np.abs(axes[:, 0]).max())
+        involved = np.flatnonzero(np.abs(axes[:, 0]) > 0.1 * np.abs(axes[:, 0]).max())
         _warn(
             f"columns {listed(column_names(involved, names))} are nearly collinear (condition "
             f"number {condition:.0e}): rows lie near a plane, across which log-densities are as "
