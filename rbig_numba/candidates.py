@@ -30,7 +30,7 @@ GRID_ROWS = 8192
 ROWS_PER_COMPONENT = 5
 # Columns from which on "auto" rotations are sliced. Held-out nats after 8 blocks, ica and sliced:
 # tables of 10 columns 0.59 and 0.22, -5.38 and -5.60; of 15 columns -2.28 and -2.27; patches of
-# 16 columns -11.8 and -11.4, of 32 -23.7 and -21.7, of 63 -34.4 and -31.4, in a fifth of the time.
+# 16 columns -11.8 and -11.4, of 32 -23.7 and -21.7, of 63 -34.4 and -31.8, in a third of the time.
 SLICED_COLUMNS = 16
 # Steps of EM on all rows, after a joint mixture was grown on a sample of them.
 JOINT_STEPS = 6

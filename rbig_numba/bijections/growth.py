@@ -28,7 +28,7 @@ LEAST_GAIN = 2e-3
 # Up to this size growth goes on without a gain: 2 components may find nothing where 16 do.
 SMALL = 16
 # Components at most, and rows that each must find on average.
-MAX_COMPONENTS, MIN_ROWS = 256, 16
+MAX_COMPONENTS, MIN_ROWS = 256, 32
 # Rows per component and column below which a prior as strong as D rows may pay: on real tables it
 # won at 5 and 8, and lost from 11 on. Of so few rows it costs nothing to try.
 STRONG_ROWS, FEW_ROWS = 8.0, 1500

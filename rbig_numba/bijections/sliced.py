@@ -47,6 +47,8 @@ def sliced_rotation(
     n_rows = min(SLICED_NUMBERS // n_features, SLICED_ROWS)
     rows, weights = sample[:n_rows] @ start.matrix, weights[:n_rows]
     judging = np.arange(len(rows)) % JUDGES == 0
+    if judging.all() or np.ptp(rows[~judging], axis=0).max() == 0.0:
+        return start  # one row, or equal ones
     judges, judge_shares = rows[judging], _shares(weights[judging])
     rows, total, shares = rows[~judging], weights[~judging].sum(), _shares(weights[~judging])
     rows = rows - shares @ rows
