@@ -14,6 +14,8 @@ SLICED_ROWS, SLICED_NUMBERS = 16_384, 4_000_000
 # Directions searched for at most, steps of the fixed point, and every so manieth row judges. With
 # 12 steps patches of 63 columns end 1.4 nats lower, with 8 directions one lower still.
 N_DIRECTIONS, N_STEPS, JUDGES = 32, 24, 8
+# Rows that a search needs: fewer of them judge nothing.
+FEWEST_ROWS = 100
 # Of the largest variance: narrower principal axes count as this wide.
 MIN_VARIANCE = 1e-12
 # Of Hyvarinen (1998), "New approximations of differential entropy", eq. 9, and of N(0, 1).
@@ -47,8 +49,8 @@ def sliced_rotation(
     n_rows = min(SLICED_NUMBERS // n_features, SLICED_ROWS)
     rows, weights = sample[:n_rows] @ start.matrix, weights[:n_rows]
     judging = np.arange(len(rows)) % JUDGES == 0
-    if judging.all() or np.ptp(rows[~judging], axis=0).max() == 0.0:
-        return start  # one row, or equal ones
+    if len(rows) < FEWEST_ROWS:
+        return start
     judges, judge_shares = rows[judging], _shares(weights[judging])
     rows, total, shares = rows[~judging], weights[~judging].sum(), _shares(weights[~judging])
     rows = rows - shares @ rows
@@ -101,7 +103,8 @@ def _moments(u: np.ndarray, bell: np.ndarray, shares: np.ndarray) -> tuple[np.nd
 def worth(rows: np.ndarray, shares: np.ndarray) -> float:
     """Return minus the entropies of columns (S, D), approximately, in nats but for a constant."""
     rows = rows - shares @ rows
-    deviations = np.sqrt(shares @ rows**2)
+    variances = shares @ rows**2
+    deviations = np.sqrt(np.maximum(variances, MIN_VARIANCE * variances.max()))
     u = rows / deviations
     odd, even = _moments(u, np.exp(-0.5 * u * u), shares)
     return float((ODD * odd**2 + EVEN * even**2 - np.log(deviations)).sum())
