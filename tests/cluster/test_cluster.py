@@ -132,7 +132,7 @@ def test_only_statistics_come_to_the_client_and_old_rows_are_released(client, ro
 
         return call
 
-    for name in ("advance", "count"):
+    for name in ("advance", "gather"):
         monkeypatch.setattr(cluster.ClusterRows, name, watched(getattr(cluster.ClusterRows, name)))
     RBIG(**PARAMETERS).fit(da.from_array(rows, chunks=(5_000, 3)))
     assert max(sizes) < 50_000  # 3 columns x 512 bins x 3 sums x 8 bytes
@@ -150,6 +150,7 @@ def test_nan_names_the_partition(client, rows):
     assert not hasattr(model, "flow_")
 
 
+@pytest.mark.filterwarnings("ignore::rbig_numba.DensityWarning")
 def test_a_column_constant_in_one_partition_only_is_fitted(client, rows):
     odd = rows.copy()
     odd[:9_000, 1] = 1.0
