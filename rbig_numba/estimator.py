@@ -56,7 +56,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         by their content, so that equal rows are held out together.
     n_iter_no_change : int, default=6
         Stop after so many blocks without a gain.
-    tol : float, default=1e-3
+    tol : float, default=2e-3
         What counts as a gain, in held-out nats per row.
     random_state : int, RandomState instance or None, default=None
         Draws held-out rows, rotations, features of couplings, and the rows of searches.
@@ -111,7 +111,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         max_seconds: float | None = None,
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 6,
-        tol: float = 1e-3,
+        tol: float = 2e-3,
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: bool = False,

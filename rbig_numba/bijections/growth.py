@@ -32,8 +32,8 @@ MAX_COMPONENTS, MIN_ROWS = 256, 32
 # Rows per component and column below which a prior as strong as D rows may pay: on real tables it
 # won at 5 and 8, and lost from 11 on. Of so few rows it costs nothing to try.
 STRONG_ROWS, FEW_ROWS = 8.0, 1500
-# Multiply-adds of a step of EM at most: an eighth of a second on two cores.
-MAX_WORK = 2e9
+# Multiply-adds of a step of EM at most: a quarter of a second on two cores.
+MAX_WORK = 4e9
 # Of its variance along the axis of a split a component hands this share to the halves' distance.
 SPLIT_SHARE = 0.5
 BACKGROUND_ROWS, BACKGROUND_SCALE = 5.0, 2.0
