@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 from rbig_numba.bijections import growth
-from rbig_numba.bijections.growth import Components, JointSums
+from rbig_numba.bijections.growth import Components, joint_sums
 from rbig_numba.flow import base_log_prob
 from rbig_numba.latents import Side
 from rbig_numba.profile import deadline_in
@@ -54,7 +54,7 @@ def start(blobs):
 
 
 def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
-    sums, products = side_of(blobs[0]).gather([], JointSums(start))
+    sums, products = side_of(blobs[0]).gather([], joint_sums(start))
     ours = growth.updated(start, sums, products, 0.0)
     theirs = GaussianMixture(
         4,
@@ -76,7 +76,7 @@ def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
 
 
 def test_the_prior_averages_covariances(blobs, start):
-    sums, products = side_of(blobs[0]).gather([], JointSums(start))
+    sums, products = side_of(blobs[0]).gather([], joint_sums(start))
     free = growth.updated(start, sums, products, 0.0)
     tied = growth.updated(start, sums, products, 1e9)
     assert np.abs(free.covariances - free.covariances[0]).max() > 0.1
@@ -87,7 +87,7 @@ def test_a_component_without_rows_is_left_out(blobs, start):
     means = start.means.copy()
     means[2] = 1e3
     lonely = start._replace(means=means)
-    sums, products = side_of(blobs[0]).gather([], JointSums(lonely))
+    sums, products = side_of(blobs[0]).gather([], joint_sums(lonely))
     assert len(growth.updated(lonely, sums, products, 1.0).weights) == 3
 
 

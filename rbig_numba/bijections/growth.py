@@ -55,20 +55,26 @@ class Components(NamedTuple):
 class JointSums(NamedTuple):
     """The statistic that a step of EM takes; see `kernels.joint_em.add_statistics`."""
 
-    components: Components
+    log_weights: np.ndarray
+    means: np.ndarray
+    whiteners: np.ndarray
     stage: str = "joint em"
 
     def zeros(self, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums over no rows."""
-        n_components = len(self.components.weights)
+        n_components = len(self.means)
         products = np.zeros((n_components, n_columns, n_columns))
         return np.zeros((n_components, n_columns + 2)), products
 
     def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
         """Add columns (D, N) with row weights (N,) to sums."""
-        log_weights, means, covariances = self.components
-        whiteners = np.linalg.inv(np.linalg.cholesky(covariances))
-        joint_em.add_statistics(columns, weights, np.log(log_weights), means, whiteners, *sums)
+        joint_em.add_statistics(columns, weights, *self[:3], *sums)
+
+
+def joint_sums(components: Components) -> JointSums:
+    """Return the statistic of components: they are inverted once, not for every part of the rows."""
+    weights, means, covariances = components
+    return JointSums(np.log(weights), means, np.linalg.inv(np.linalg.cholesky(covariances)))
 
 
 Gather = Callable[[JointSums], tuple[np.ndarray, ...]]
@@ -164,7 +170,7 @@ class Ground(NamedTuple):
 
     def grown(self, components: Components, strength: float) -> Grown:
         """Return components and their worth."""
-        sums, _ = self.judge(JointSums(components))
+        sums, _ = self.judge(joint_sums(components))
         return Grown(log_likelihood(sums), components, strength)
 
     def doubled(self, grown: Grown, strength: float) -> Grown:
@@ -177,7 +183,7 @@ class Ground(NamedTuple):
         best, last, failures = grown._replace(worth=-np.inf), -np.inf, 0
         for _ in range(MAX_STEPS // STEPS):
             for _ in range(STEPS):
-                sums, products = self.gather(JointSums(components))
+                sums, products = self.gather(joint_sums(components))
                 components = updated(components, sums, products, strength)
             trial, value = self.grown(components, strength), log_likelihood(sums)
             failures = 0 if trial.worth > best.worth else failures + 1
@@ -227,7 +233,7 @@ def refined(gather: Gather, grown: Grown, n_steps: int) -> Components:
     """Return components after some steps of EM on other rows, free of the order of these."""
     components = grown.components
     for _ in range(n_steps):
-        sums, products = gather(JointSums(components))
+        sums, products = gather(joint_sums(components))
         sums, products = _rounded_sums(sums, products)
         components = updated(components, sums, products, grown.strength)
     return components
