@@ -43,9 +43,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         Kinds of blocks: "mixture" (a rotation, but for the first block, then a mixture for each
         column), "joint" (one mixture with full covariances over all columns, as an exact bijection
         [2]_), "radial" (the radius of groups of columns whose sizes move together) and "coupling"
-        (mean and scale of some columns given the others). "auto" begins with "mixture"; from then
-        on the kind that gains most on held-out rows is taken, until none gains. "classic" takes
-        "mixture" only. A list gives the kinds one by one, and is cut back to the best length.
+        (mean and scale of some columns given the others). With "auto" three openings compete on
+        few rows, then the kind that gains most on held-out rows is taken, until none gains
+        (docs/blocks.md). "classic" takes "mixture" only. A list gives the kinds one by one, and is cut back to the best length.
     refit : bool, default=False
         Whether the blocks chosen are fitted once more to all rows, held-out ones included.
     max_seconds : float, default=None
@@ -71,8 +71,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         The fitted bijections.
     history_ : list of dict
         For each block tried: "block" (from 1), "kind", "about" (columns or groups involved, if not
-        all alike, or components), "train" and "held_out" (mean log-density
-        in nats, the latter None without held-out rows), "gain" (nats over the block before),
+        all alike, or components), "train" and "held_out" (mean log-density in nats, the latter None
+        without held-out rows), "gain" (nats over the block before),
         "seconds", "kept", and "profile", thread-seconds by stage; those of "search" and "joint"
         (of blocks that competed) and "grid" (of histograms) are elapsed ones. `train` and
         `held_out` are those of the fit before `refit`.

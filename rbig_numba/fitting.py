@@ -22,8 +22,8 @@ from rbig_numba.validation import check_varies
 
 # Rows of either side that competing blocks are searched on and judged by, and numbers in them.
 SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**21
-# Of more rows than these half as many: fits of 200,000 and 300,000 rows take 9 and 15 s instead of
-# 16 and 30, a fifth of what scikit-learn's mixtures take, and lose 0.1 and 0.2 nats.
+# Of more rows than these half as many: fits of 230,000 and 345,000 rows take 9 and 15 s instead of
+# 16 and 30, and lose 0.1 and 0.2 nats.
 MANY_ROWS = 100_000
 # How a fit may open, rows of either side that these compete on, and the seconds that this may take.
 OPENINGS = (("mixture", "joint"), ("joint",), 5 * ("mixture",) + ("joint",))

@@ -63,7 +63,7 @@ def test_ties_keep_log_densities_in_bounds(rng, blocks):
     X = rng.normal(size=(2000, 3))
     X[rng.uniform(size=2000) < 0.4] = 0.5
     with pytest.warns(DensityWarning):
-        model = fit(X, blocks=blocks) if blocks != "auto" else fit(X)
+        model = fit(X, blocks=blocks)
     assert model.score_samples(X).max() < 3 * (np.log(1e6) + 5.0)
 
 

@@ -57,7 +57,7 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_competition_against_the_plain_algorithm(name):
-    """Measured: gains of 0.3, 0.02 and -0.06 nats; the last table is made for rotations."""
+    """Measured: gains of 0.18, 0.29 and -0.06 nats; the last table is made for rotations."""
     table, gain = TABLES[name]
     train, held_out = np.split(table, [2500])
     best = RBIG(random_state=0).fit(train).score(held_out)
@@ -68,8 +68,9 @@ def test_competition_against_the_plain_algorithm(name):
 def test_a_list_fixes_the_kinds():
     model = RBIG(blocks=KINDS, random_state=0).fit(bent(3000))
     kinds = [record["kind"] for record in model.history_]
-    assert kinds[0] == "mixture"
-    assert set(kinds[1:]) <= {"joint", "radial", "coupling", "rotation + mixture"}
+    # In their order; a kind that finds nothing is left out.
+    assert kinds[:2] == ["mixture", "joint"]
+    assert kinds[2:] in (["radial", "coupling"], ["radial"], ["coupling"], [])
 
 
 @pytest.mark.parametrize("kind", KINDS)

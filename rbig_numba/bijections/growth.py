@@ -72,7 +72,7 @@ class JointSums(NamedTuple):
 
 
 def joint_sums(components: Components) -> JointSums:
-    """Return the statistic of components: they are inverted once, not for every part of the rows."""
+    """Return the statistic of components, inverted once and not for each part of the rows."""
     weights, means, covariances = components
     return JointSums(np.log(weights), means, np.linalg.inv(np.linalg.cholesky(covariances)))
 
