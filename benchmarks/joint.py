@@ -14,18 +14,19 @@ from sklearn.mixture import GaussianMixture
 
 from benchmarks.harness import parser, report, timed
 from benchmarks.rows import skewed_rows
-from rbig_numba.bijections import growth
+from rbig_numba.bijections import components as mixtures
 from rbig_numba.latents import Side
 
 N_ROWS, N_COLUMNS, N_COMPONENTS, N_STEPS, PAIRS = 100_000, 10, 40, 5, 5
 
 
-def steps(side: Side, components: growth.Components) -> tuple[growth.Components, float]:
+def steps(side: Side, start: mixtures.Components) -> tuple[mixtures.Components, float]:
     """Return components after some steps without a prior, and their last log-likelihood."""
+    components = start
     for _ in range(N_STEPS):
-        sums = side.gather([], growth.joint_sums(components))
-        components = growth.updated(components, *sums, 0.0)
-    return components, growth.log_likelihood(sums[0])
+        sums = side.gather([], mixtures.joint_sums(components))
+        components = mixtures.updated(components, *sums, 0.0)
+    return components, mixtures.log_likelihood(sums[0])
 
 
 def main() -> None:
@@ -35,7 +36,7 @@ def main() -> None:
     rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
     side = Side(np.asfortranarray(rows), np.ones(N_ROWS), np.zeros(N_ROWS), -1)
     covariance = np.cov(rows.T) / 4.0
-    start = growth.Components(
+    start = mixtures.Components(
         np.full(N_COMPONENTS, 1.0 / N_COMPONENTS),
         rows[:N_COMPONENTS],
         np.stack([covariance] * N_COMPONENTS),
@@ -44,7 +45,7 @@ def main() -> None:
         N_COMPONENTS,
         max_iter=N_STEPS,
         tol=0.0,
-        reg_covar=growth.MIN_VARIANCE,
+        reg_covar=mixtures.MIN_VARIANCE,
         weights_init=start.weights,
         means_init=start.means,
         precisions_init=np.linalg.inv(start.covariances),

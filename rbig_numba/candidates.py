@@ -12,6 +12,8 @@ import numpy as np
 from rbig_numba import binning
 from rbig_numba.bijections import growth
 from rbig_numba.bijections.base import Bijection
+from rbig_numba.bijections.components import joint_mixture, refined
+from rbig_numba.bijections.crowd import Crowd
 from rbig_numba.bijections.energies import LogRadii, energy_groups
 from rbig_numba.bijections.ica import ica_rotation
 from rbig_numba.bijections.mixture import fit_column, from_columns
@@ -152,9 +154,8 @@ def joint(search: Search) -> Finish | None:
     moments = train.moments
     with stage(search.seconds, "joint"):
         ground = growth.Ground(
-            partial(train.gather, []),
-            partial(judges.gather, []),
-            moments.weight,
+            Crowd(train.rows, train.weights, search.plan.n_jobs),
+            Crowd(judges.rows, judges.weights, search.plan.n_jobs),
             *moments.rounded(),
             search.deadline,
             search.random_state,
@@ -165,8 +166,8 @@ def joint(search: Search) -> Finish | None:
 
     def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
         n_steps = JOINT_STEPS if other_rows else 0
-        components = growth.refined(partial(gather, []), grown, n_steps)
-        return [growth.joint_mixture(components, search.moments.weight)]
+        components = refined(partial(gather, []), grown.components, grown.strength, n_steps)
+        return [joint_mixture(components, search.moments.weight)]
 
     return finish
 

@@ -6,8 +6,10 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
+from rbig_numba.bijections import components as mixtures
 from rbig_numba.bijections import growth
-from rbig_numba.bijections.growth import Components, joint_sums
+from rbig_numba.bijections.components import Components, joint_sums
+from rbig_numba.bijections.crowd import LEAST, PART_ROWS, Crowd
 from rbig_numba.flow import base_log_prob
 from rbig_numba.latents import Side
 from rbig_numba.profile import deadline_in
@@ -15,6 +17,10 @@ from rbig_numba.profile import deadline_in
 
 def side_of(rows, n_jobs=1):
     return Side(rows, np.ones(len(rows)), np.zeros(len(rows)), n_jobs)
+
+
+def crowd_of(rows, n_jobs=1):
+    return Crowd(rows, np.ones(len(rows)), n_jobs)
 
 
 def gather_of(side):
@@ -31,9 +37,9 @@ def log_density(components, rows):
 
 def grown_of(rows, held_out, n_jobs=1):
     mean, covariance = rows.mean(axis=0), np.cov(rows.T, bias=True)
-    train, judges = gather_of(side_of(rows, n_jobs)), gather_of(side_of(held_out, n_jobs))
+    train, judges = crowd_of(rows, n_jobs), crowd_of(held_out, n_jobs)
     draws = np.random.RandomState(0)
-    ground = growth.Ground(train, judges, len(rows), mean, covariance, deadline_in(None), draws)
+    ground = growth.Ground(train, judges, mean, covariance, deadline_in(None), draws)
     return growth.grow(ground)
 
 
@@ -55,12 +61,12 @@ def start(blobs):
 
 def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
     sums, products = side_of(blobs[0]).gather([], joint_sums(start))
-    ours = growth.updated(start, sums, products, 0.0)
+    ours = mixtures.updated(start, sums, products, 0.0)
     theirs = GaussianMixture(
         4,
         max_iter=1,
         tol=0.0,
-        reg_covar=growth.MIN_VARIANCE,
+        reg_covar=mixtures.MIN_VARIANCE,
         weights_init=start.weights,
         means_init=start.means,
         precisions_init=np.linalg.inv(start.covariances),
@@ -70,15 +76,38 @@ def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
     np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=1e-9)
     np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(ours.covariances, theirs.covariances_, rtol=1e-8, atol=1e-9)
-    assert growth.log_likelihood(sums) == pytest.approx(
+    assert mixtures.log_likelihood(sums) == pytest.approx(
         log_density(start, blobs[0]).mean(), rel=1e-10
     )
 
 
+def test_steps_with_the_near_components_are_nearly_those_with_all(blobs, start):
+    start = start._replace(covariances=0.05 * start.covariances)
+    crowd = crowd_of(blobs[0])
+    near = crowd.near(start)
+    assert [pairs.starts[-1] for pairs in near] == [len(pairs.rows) for pairs in near]
+    assert sum(len(pairs.rows) for pairs in near) < 3.9 * len(blobs[0])
+    some, all_ = crowd.sums(start, near), side_of(blobs[0]).gather([], joint_sums(start))
+    difference = mixtures.log_likelihood(all_[0]) - mixtures.log_likelihood(some[0])
+    assert 0.0 < difference < 3 * LEAST
+    np.testing.assert_allclose(some[0][:, 0].sum(), len(blobs[0]))
+    np.testing.assert_allclose(some[0][:, 0], all_[0][:, 0], atol=LEAST * len(blobs[0]))
+    assert crowd.log_prob(start) == pytest.approx(log_density(start, blobs[0]).mean(), rel=1e-9)
+
+
+def test_halves_have_the_rows_of_their_parent(blobs, start):
+    pairs = crowd_of(blobs[0][:PART_ROWS]).near(start)[0]
+    halves = pairs.doubled()
+    for k in range(8):
+        mine = halves.rows[halves.starts[k] : halves.starts[k + 1]]
+        parents = pairs.rows[pairs.starts[k % 4] : pairs.starts[k % 4 + 1]]
+        np.testing.assert_array_equal(mine, parents)
+
+
 def test_the_prior_averages_covariances(blobs, start):
     sums, products = side_of(blobs[0]).gather([], joint_sums(start))
-    free = growth.updated(start, sums, products, 0.0)
-    tied = growth.updated(start, sums, products, 1e9)
+    free = mixtures.updated(start, sums, products, 0.0)
+    tied = mixtures.updated(start, sums, products, 1e9)
     assert np.abs(free.covariances - free.covariances[0]).max() > 0.1
     np.testing.assert_allclose(tied.covariances - tied.covariances[0], 0.0, atol=1e-3)
 
@@ -88,18 +117,18 @@ def test_a_component_without_rows_is_left_out(blobs, start):
     means[2] = 1e3
     lonely = start._replace(means=means)
     sums, products = side_of(blobs[0]).gather([], joint_sums(lonely))
-    assert len(growth.updated(lonely, sums, products, 1.0).weights) == 3
+    assert len(mixtures.updated(lonely, sums, products, 1.0).weights) == 3
 
 
 def test_halves_keep_mean_and_covariance(start):
-    halves = growth.split(start, np.random.RandomState(0))
+    halves = mixtures.split(start, np.random.RandomState(0))
     mean = (halves.means[:4] + halves.means[4:]) / 2
     step = (halves.means[4:] - halves.means[:4]) / 2
     np.testing.assert_allclose(mean, start.means)
     together = halves.covariances[:4] + step[:, :, None] * step[:, None, :]
     np.testing.assert_allclose(together, start.covariances, atol=1e-12)
     assert np.linalg.eigvalsh(halves.covariances).min() > 0
-    other = growth.split(start, np.random.RandomState(1))
+    other = mixtures.split(start, np.random.RandomState(1))
     assert np.abs(other.means - halves.means).max() > 0.01
 
 
@@ -129,17 +158,17 @@ def test_ties_do_not_diverge():
     rows[rng.random(3000) < 0.3] = [0.5, 0.5, 0.5]
     grown = grown_of(rows[:2000], rows[2000:])
     assert np.isfinite(grown.worth)
-    assert np.linalg.eigvalsh(grown.components.covariances).min() >= 0.99 * growth.MIN_VARIANCE
+    assert np.linalg.eigvalsh(grown.components.covariances).min() >= 0.99 * mixtures.MIN_VARIANCE
 
 
 def test_the_bijection_has_the_density_of_components_and_background(blobs, start):
-    bijection = growth.joint_mixture(start, 4000.0)
+    bijection = mixtures.joint_mixture(start, 4000.0)
     z, log_det = bijection.forward(blobs[1])
-    share = growth.BACKGROUND_ROWS / (growth.BACKGROUND_ROWS + 4000.0)
+    share = mixtures.BACKGROUND_ROWS / (mixtures.BACKGROUND_ROWS + 4000.0)
     mean = start.weights @ start.means
     spread = start.means - mean
     wide = start.within + np.einsum("k,ki,kj->ij", start.weights, spread, spread)
-    background = multivariate_normal(mean, growth.BACKGROUND_SCALE**2 * wide)
+    background = multivariate_normal(mean, mixtures.BACKGROUND_SCALE**2 * wide)
     expected = np.logaddexp(
         np.log1p(-share) + log_density(start, blobs[1]),
         np.log(share) + background.logpdf(blobs[1]),
@@ -148,9 +177,8 @@ def test_the_bijection_has_the_density_of_components_and_background(blobs, start
 
 
 def test_refining_does_not_depend_on_the_order_of_rows(blobs, start):
-    grown = growth.Grown(0.0, start, 1.0)
     rows = blobs[0]
-    one = growth.refined(gather_of(side_of(rows)), grown, 3)
-    other = growth.refined(gather_of(side_of(rows[::-1].copy())), grown, 3)
+    one = mixtures.refined(gather_of(side_of(rows)), start, 1.0, 3)
+    other = mixtures.refined(gather_of(side_of(rows[::-1].copy())), start, 1.0, 3)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)

@@ -1,5 +1,8 @@
 """Expectation-maximisation for mixtures of Gaussians with full covariances over all columns.
 
+A row belongs to few of a hundred components. Those are marked, and steps of EM take no others, as
+in Lücke and Forster (2019), "k-means as a variational EM approximation of Gaussian mixture models".
+
 Components are log_weights (K,), means (K, D) and whiteners (K, D, D), lower triangles W with W'W
 the inverse of a covariance: within a component W (x - m) is N(0, I).
 """
@@ -18,21 +21,25 @@ RUN = 256
 
 
 @sum_kernel
-def add_statistics(columns, row_weights, log_weights, means, whiteners, sums, products):
-    """Add what a step of EM takes from columns (D, N), C order, with row weights (N,).
+def mark_likely(columns, row_weights, components, log_least, likely):
+    """Mark the components that a row may belong to, and return the weighted log-likelihood in nats.
 
     Parameters
     ----------
-    sums : ndarray of shape (K, D + 2)
-        Of each component: total responsibility; sums of deviations from its mean; the last place of
-        the first component is the weighted log-likelihood, in nats.
-    products : ndarray of shape (K, D, D)
-        Weighted products of these deviations, lower triangles.
+    columns, row_weights : ndarray of shape (D, N) and (N,)
+        C order.
+    components : tuple of ndarray
+        Log-weights, means, whiteners.
+    log_least : float
+        Log of the responsibility from which on a component is likely; at most -log(K), so that
+        each row has one.
+    likely : ndarray of shape (K, N), bool
+        Filled; of shape (0, N) it is not.
     """
-    n_components, n_columns = means.shape
+    log_weights, means, whiteners = components
     constants = log_peaks(log_weights, whiteners)
-    moved, terms = np.empty((n_columns, RUN)), np.empty((n_components, RUN))
-    scratch = np.empty((3, RUN))
+    moved, terms = np.empty((means.shape[1], RUN)), np.empty((means.shape[0], RUN))
+    scratch, value = np.empty((3, RUN)), 0.0
     for start in range(0, columns.shape[1], RUN):
         rows = slice(start, min(start + RUN, columns.shape[1]))
         weights = row_weights[rows]
@@ -40,32 +47,82 @@ def add_statistics(columns, row_weights, log_weights, means, whiteners, sums, pr
         u, largest, total = scratch[0, :n], scratch[1, :n], scratch[2, :n]
         for r in range(n):
             largest[r], total[r] = -np.inf, 0.0
-        for k in range(n_components):
+        for k in range(means.shape[0]):
             term, constant = terms[k, :n], constants[k]
             deviations(columns, rows, means[k], moved)
             fill_squares(moved, whiteners[k], u, term)
             for r in range(n):
                 term[r] = constant - 0.5 * term[r]
                 largest[r] = max(largest[r], term[r])
-        for k in range(n_components):
+        for k in range(means.shape[0]):
             term = terms[k, :n]
             for r in range(n):
-                term[r] = exp_negative(term[r] - largest[r])
-                total[r] += term[r]
-        value = 0.0
+                total[r] += exp_negative(term[r] - largest[r])
         for r in range(n):
-            value += weights[r] * (largest[r] + math.log(total[r]))
-            total[r] = weights[r] / total[r]
-        sums[0, n_columns + 1] += value
-        for k in range(n_components):
-            term, mass = terms[k, :n], 0.0
+            total[r] = largest[r] + math.log(total[r])
+            value += weights[r] * total[r]
+            total[r] += log_least
+        for k in range(likely.shape[0]):
+            term, mark = terms[k, :n], likely[k, rows]
             for r in range(n):
-                term[r] *= total[r]
+                mark[r] = term[r] >= total[r]
+    return value
+
+
+@sum_kernel
+def add_statistics(columns, row_weights, components, pairs, sums, products):
+    """Add what a step of EM takes, from pairs of a row and a component that are likely.
+
+    Parameters
+    ----------
+    columns, row_weights : ndarray of shape (D, N) and (N,)
+        C order.
+    components : tuple of ndarray
+        Log-weights, means, whiteners.
+    pairs : tuple of ndarray
+        Rows (P,), component by component, and where each component's begin (K + 1,). Each row is
+        in a pair.
+    sums : ndarray of shape (K, D + 2)
+        Of each component: total responsibility; sums of deviations from its mean; the last place of
+        the first component is the weighted log-likelihood, in nats.
+    products : ndarray of shape (K, D, D)
+        Weighted products of these deviations, lower triangles.
+    """
+    log_weights, means, whiteners = components
+    places, starts = pairs
+    constants, n_columns = log_peaks(log_weights, whiteners), means.shape[1]
+    moved, scratch, terms = np.empty((n_columns, RUN)), np.empty(RUN), np.empty(places.size)
+    largest, total = np.full(row_weights.size, -np.inf), np.zeros(row_weights.size)
+    for k in range(means.shape[0]):
+        for start in range(starts[k], starts[k + 1], RUN):
+            stop = min(start + RUN, starts[k + 1])
+            rows, term = places[start:stop], terms[start:stop]
+            chosen_deviations(columns, rows, means[k], moved)
+            fill_squares(moved, whiteners[k], scratch[: rows.size], term)
+            for r in range(rows.size):
+                term[r] = constants[k] - 0.5 * term[r]
+                largest[rows[r]] = max(largest[rows[r]], term[r])
+    for p in range(places.size):
+        terms[p] -= largest[places[p]]
+    for p in range(places.size):
+        terms[p] = exp_negative(terms[p])
+    for p in range(places.size):
+        total[places[p]] += terms[p]
+    value = 0.0
+    for r in range(row_weights.size):
+        value += row_weights[r] * (largest[r] + math.log(total[r]))
+        total[r] = row_weights[r] / total[r]
+    sums[0, n_columns + 1] += value
+    for k in range(means.shape[0]):
+        for start in range(starts[k], starts[k + 1], RUN):
+            stop = min(start + RUN, starts[k + 1])
+            rows, term, mass = places[start:stop], terms[start:stop], 0.0
+            for r in range(rows.size):
+                term[r] *= total[rows[r]]
                 mass += term[r]
-            if mass > 0.0:
-                sums[k, 0] += mass
-                deviations(columns, rows, means[k], moved)
-                add_products(moved, term, u, sums[k], products[k])
+            sums[k, 0] += mass
+            chosen_deviations(columns, rows, means[k], moved)
+            add_products(moved, term, scratch[: rows.size], sums[k], products[k])
 
 
 @sum_kernel
@@ -87,6 +144,15 @@ def deviations(columns, rows, mean, out):
         x, y, m = columns[j, rows], out[j], mean[j]
         for r in range(x.size):
             y[r] = x[r] - m
+
+
+@sum_kernel
+def chosen_deviations(columns, rows, mean, out):
+    """Fill out (D, RUN) with columns (D, N) at rows (n,), less their mean."""
+    for j in range(columns.shape[0]):
+        x, y, m = columns[j], out[j], mean[j]
+        for r in range(rows.size):
+            y[r] = x[rows[r]] - m
 
 
 @sum_kernel

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from rbig_numba.kernels.joint_em import RUN, add_statistics
+from rbig_numba.kernels.joint_em import RUN, add_statistics, mark_likely
 
 
 def components_of(n_components, n_columns, seed=0):
@@ -20,8 +20,10 @@ def statistics_of(rows, row_weights, weights, means, factors):
     n_components, n_columns = means.shape
     sums = np.zeros((n_components, n_columns + 2))
     products = np.zeros((n_components, n_columns, n_columns))
-    columns, whiteners = np.ascontiguousarray(rows.T), np.linalg.inv(factors)
-    add_statistics(columns, row_weights, np.log(weights), means, whiteners, sums, products)
+    columns = np.ascontiguousarray(rows.T)
+    components = np.log(weights), means, np.linalg.inv(factors)
+    pairs = np.tile(np.arange(len(rows)), n_components), len(rows) * np.arange(n_components + 1)
+    add_statistics(columns, row_weights, components, pairs, sums, products)
     return sums, products
 
 
@@ -68,3 +70,23 @@ def test_statistics_are_added():
     ]
     for one, other, total in zip(*parts, whole, strict=True):
         np.testing.assert_allclose(one + other, total, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("least", [1e-2, 1e-6])
+def test_likely_components_and_the_likelihood(least):
+    weights, means, factors = components_of(4, 3)
+    rows = 2 * np.random.default_rng(3).normal(size=(RUN + 50, 3))
+    row_weights = np.random.default_rng(4).uniform(0.5, 2.0, RUN + 50)
+    terms = np.stack(
+        [
+            np.log(w) + multivariate_normal(m, f @ f.T).logpdf(rows)
+            for w, m, f in zip(weights, means, factors, strict=True)
+        ]
+    )
+    likely = np.zeros((4, RUN + 50), bool)
+    components = np.log(weights), means, np.linalg.inv(factors)
+    columns = np.ascontiguousarray(rows.T)
+    value = mark_likely(columns, row_weights, components, np.log(least), likely)
+    np.testing.assert_array_equal(likely, terms - logsumexp(terms, axis=0) >= np.log(least))
+    assert 0.2 < likely.mean() < 0.9
+    assert value == pytest.approx(row_weights @ logsumexp(terms, axis=0), rel=1e-10)
