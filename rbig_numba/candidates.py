@@ -34,6 +34,8 @@ ROWS_PER_COMPONENT = 5
 # tables of 10 columns 0.59 and 0.22, -5.38 and -5.60; of 15 columns -2.28 and -2.27; patches of
 # 16 columns -11.8 and -11.4, of 32 -23.7 and -21.7, of 63 -34.4 and -31.8, in a third of the time.
 SLICED_COLUMNS = 16
+# Held-out rows that say how far joint mixtures grow: they are pushed through all components.
+JUDGING_ROWS = 8192
 # Steps of EM on all rows, after a joint mixture was grown on a sample of them.
 JOINT_STEPS = 6
 
@@ -148,7 +150,7 @@ def _columns(search: Search, bins: np.ndarray) -> list[np.ndarray]:
 
 def joint(search: Search) -> Finish | None:
     """Grow a mixture of Gaussians with full covariances."""
-    train, judges = search.latents
+    train, judges = search.latents.train, search.latents.judges.first(JUDGING_ROWS)
     if len(train.rows) < 2 * growth.MIN_ROWS:
         return None
     moments = train.moments
@@ -164,9 +166,16 @@ def joint(search: Search) -> Finish | None:
     if grown.size < 2:
         return None
 
+    n_halvings = growth.halvings(grown.size, search.moments.weight / train.weights.sum())
+    seeds = search.random_state.randint(2**31, size=n_halvings)
+
     def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
-        n_steps = JOINT_STEPS if other_rows else 0
-        components = refined(partial(gather, []), grown.components, grown.strength, n_steps)
+        components = grown.components
+        if other_rows:
+            draws = [np.random.RandomState(seed) for seed in seeds]
+            components = refined(
+                partial(gather, []), components, grown.strength, JOINT_STEPS, draws
+            )
         return [joint_mixture(components, search.moments.weight)]
 
     return finish

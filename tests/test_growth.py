@@ -9,7 +9,7 @@ from sklearn.mixture import GaussianMixture
 from rbig_numba.bijections import components as mixtures
 from rbig_numba.bijections import growth
 from rbig_numba.bijections.components import Components, joint_sums
-from rbig_numba.bijections.crowd import LEAST, PART_ROWS, Crowd
+from rbig_numba.bijections.crowd import PART_ROWS, Crowd
 from rbig_numba.flow import base_log_prob
 from rbig_numba.latents import Side
 from rbig_numba.profile import deadline_in
@@ -89,9 +89,9 @@ def test_steps_with_the_near_components_are_nearly_those_with_all(blobs, start):
     assert sum(len(pairs.rows) for pairs in near) < 3.9 * len(blobs[0])
     some, all_ = crowd.sums(start, near), side_of(blobs[0]).gather([], joint_sums(start))
     difference = mixtures.log_likelihood(all_[0]) - mixtures.log_likelihood(some[0])
-    assert 0.0 < difference < 3 * LEAST
+    assert 0.0 < difference < 3 * mixtures.NEAR
     np.testing.assert_allclose(some[0][:, 0].sum(), len(blobs[0]))
-    np.testing.assert_allclose(some[0][:, 0], all_[0][:, 0], atol=LEAST * len(blobs[0]))
+    np.testing.assert_allclose(some[0][:, 0], all_[0][:, 0], atol=mixtures.NEAR * len(blobs[0]))
     assert crowd.log_prob(start) == pytest.approx(log_density(start, blobs[0]).mean(), rel=1e-9)
 
 
@@ -182,3 +182,21 @@ def test_refining_does_not_depend_on_the_order_of_rows(blobs, start):
     other = mixtures.refined(gather_of(side_of(rows[::-1].copy())), start, 1.0, 3)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
+
+
+def test_halves_are_refined_on_other_rows(blobs, start):
+    rows, draws = blobs[0], [np.random.RandomState(0), np.random.RandomState(1)]
+    same = mixtures.refined(gather_of(side_of(rows)), start, 1.0, 6)
+    more = mixtures.refined(gather_of(side_of(rows)), start, 1.0, 6, draws)
+    assert len(more.weights) == 4 * len(start.weights)
+    assert log_density(more, blobs[1]).mean() > log_density(same, blobs[1]).mean() + 0.01
+
+
+def test_halves_that_find_no_row_are_left_out(blobs, start):
+    means = start.means.copy()
+    means[2] = 1e3
+    lonely = start._replace(means=means)
+    draws = [np.random.RandomState(0)]
+    refined = mixtures.refined(gather_of(side_of(blobs[0])), lonely, 1.0, 3, draws)
+    assert len(refined.weights) == 6
+    assert np.isfinite(log_density(refined, blobs[1])).all()

@@ -5,7 +5,7 @@ Rows are what they are behind a Gaussianization of each column: of standard devi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +16,11 @@ from rbig_numba.rounding import rounded
 
 # Added to variances: ties can't make a density diverge.
 MIN_VARIANCE = 1e-6
-# Responsibility below which a step of EM on all rows takes none: of 128 components a row of real
-# tables then has 12 to 24, and the log-likelihood is off by 1e-6 nats.
+# Responsibility below which a step of EM takes none: of 128 components a row of real tables then
+# has 12 to 24, and the log-likelihood is off by 1e-6 nats.
 LEAST = 1e-6
+# The same where a row stays with the components near it for several steps: it has 5 to 9.
+NEAR = 1e-3
 # Of its variance along the axis of a split a component hands this share to the halves' distance.
 SPLIT_SHARE = 0.5
 # The background: rows that it counts as, and how many times as wide as all rows it is.
@@ -51,11 +53,21 @@ class Pairs(NamedTuple):
 
 
 class JointSums(NamedTuple):
-    """The statistic that a step of EM takes; see `kernels.joint_em.add_statistics`."""
+    """The statistic that a step of EM takes; see `kernels.joint_em.add_statistics`.
+
+    Attributes
+    ----------
+    log_weights, means, whiteners : ndarray
+        The components.
+    parents : JointSums or None
+        Components that these are halves of, or halves of halves: a row goes to those whose parents
+        are near it.
+    """
 
     log_weights: np.ndarray
     means: np.ndarray
     whiteners: np.ndarray
+    parents: JointSums | None = None
     stage: str = "joint em"
 
     def zeros(self, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +78,13 @@ class JointSums(NamedTuple):
 
     def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
         """Add columns (D, N) with row weights (N,) to sums."""
-        self.add_pairs(columns, weights, self.pairs(columns, LEAST), sums)
+        if self.parents is None:
+            pairs = self.pairs(columns, LEAST)
+        else:
+            pairs = self.parents.pairs(columns, NEAR)
+        while len(pairs.starts) <= len(self.means):
+            pairs = pairs.doubled()
+        self.add_pairs(columns, weights, pairs, sums)
 
     def add_pairs(
         self,
@@ -149,10 +167,26 @@ def _products(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return np.einsum("kij,kj->ki", matrices, vectors)
 
 
-def refined(gather: Gather, components: Components, strength: float, n_steps: int) -> Components:
-    """Return components after some steps of EM on other rows, free of the order of these."""
+def refined(
+    gather: Gather,
+    components: Components,
+    strength: float,
+    n_steps: int,
+    halvings: Sequence[np.random.RandomState] = (),
+) -> Components:
+    """Return components, split once per random state, after some steps of EM on other rows.
+
+    They are free of the order of these rows, for which `gather` sums statistics up.
+    """
+    parents = joint_sums(components)
+    for random_state in halvings:
+        components = split(components, random_state)
+    n_components = len(components.weights)
     for _ in range(n_steps):
-        sums, products = gather(joint_sums(components))
+        statistic = joint_sums(components)
+        if halvings and len(components.weights) == n_components:
+            statistic = statistic._replace(parents=parents)
+        sums, products = gather(statistic)
         sums, products = _rounded_sums(sums, products)
         components = updated(components, sums, products, strength)
     return components

