@@ -12,13 +12,15 @@ from rbig_numba.threads import map_threads, row_blocks
 
 # Rows that a thread takes at a time: 15,000 rows are shared evenly by two threads.
 PART_ROWS = 2000
+# Multiply-adds, a pair counted as D^2 of them, below which starting threads takes longer.
+WORK = 2_000_000
 
 
 class Crowd:
     """Rows (S, D) and their weights (S,); the same sums for any number of threads."""
 
     def __init__(self, rows: np.ndarray, weights: np.ndarray, n_jobs: int | None) -> None:
-        self.weight, self.n_jobs = float(weights.sum()), n_jobs
+        self.weight, self.n_rows, self.n_jobs = float(weights.sum()), len(rows), n_jobs
         self.parts = [
             (as_columns(rows[part]), weights[part]) for part in row_blocks(len(rows), PART_ROWS)
         ]
@@ -26,7 +28,8 @@ class Crowd:
     def near(self, components: Components) -> list[Pairs]:
         """Return the pairs of rows and the components near them, part by part."""
         statistic = joint_sums(components)
-        return map_threads(lambda part: statistic.pairs(part[0], NEAR), self.parts, self.n_jobs)
+        n_jobs = self._jobs(self.n_rows * len(components.weights), components)
+        return map_threads(lambda part: statistic.pairs(part[0], NEAR), self.parts, n_jobs)
 
     def sums(self, components: Components, near: Sequence[Pairs]) -> tuple[np.ndarray, ...]:
         """Return the statistics of a step of EM that takes the components near each row only."""
@@ -38,11 +41,17 @@ class Crowd:
             statistic.add_pairs(columns, weights, pairs, sums)
             return sums
 
-        parts = map_threads(sums_of, zip(self.parts, near, strict=True), self.n_jobs)
+        n_pairs = sum(len(pairs.rows) for pairs in near)
+        items = zip(self.parts, near, strict=True)
+        parts = map_threads(sums_of, items, self._jobs(n_pairs, components))
         return tuple(sum(arrays[1:], start=arrays[0]) for arrays in zip(*parts, strict=True))
 
     def log_prob(self, components: Components) -> float:
         """Return the mean log-density of the rows, in nats."""
         statistic = joint_sums(components)
-        parts = map_threads(lambda part: statistic.log_likelihood(*part), self.parts, self.n_jobs)
+        n_jobs = self._jobs(self.n_rows * len(components.weights), components)
+        parts = map_threads(lambda part: statistic.log_likelihood(*part), self.parts, n_jobs)
         return sum(parts) / self.weight
+
+    def _jobs(self, n_pairs: int, components: Components) -> int | None:
+        return self.n_jobs if n_pairs * components.means.shape[1] ** 2 > WORK else 1
