@@ -22,7 +22,7 @@ from benchmarks.judging import Table, tables
 from benchmarks.notebook import CLIP
 from benchmarks.readme import END, START
 from rbig_numba import RBIG
-from rbig_numba.bijections import growth, mixture
+from rbig_numba.bijections import components, mixture
 from rbig_numba.bijections.mixture import Mixture
 
 TABLES = ("two moons", "magic", "htru2", "parkinsons", "cms_zmumu")
@@ -84,7 +84,7 @@ def ruled(rule: Rule) -> Iterator[None]:
     with (
         warnings.catch_warnings(),
         patch.multiple(mixture, BACKGROUND_ROWS=rule.rows, BACKGROUND_SCALE=rule.scale),
-        patch.multiple(growth, BACKGROUND_ROWS=joint_rows, BACKGROUND_SCALE=rule.scale),
+        patch.multiple(components, BACKGROUND_ROWS=joint_rows, BACKGROUND_SCALE=rule.scale),
     ):
         warnings.simplefilter("ignore")  # ties, and the log of no weight
         yield

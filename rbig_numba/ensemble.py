@@ -23,7 +23,7 @@ class RBIGEnsemble(DensityEstimator):
     Fits differ by their seeds: by the rows that they hold out, by rotations, and by the axes along
     which joint mixtures are split. Their mean is never worse than they are on the average
     (Jensen), and no row has less than the best fit gives it by more than log(n_estimators). Four
-    fits gain 0.2 to 0.7 nats over one on tables of 6,000 to 19,000 rows and 8 to 15 columns, and
+    fits gain 0.2 to 0.7 nats over one on tables of 5,875 to 19,000 rows and 8 to 15 columns, and
     eight another 0.05 to 0.15. Drawing or weighing rows at random for each fit (bagging) costs
     each of them more than their average gains.
 
@@ -33,7 +33,9 @@ class RBIGEnsemble(DensityEstimator):
     Parameters
     ----------
     estimator : RBIG, default=None
-        What is fitted, with all its parameters but `random_state` and `n_jobs`; `RBIG()` if None.
+        What is fitted, with all its parameters but `random_state` and `n_jobs`;
+        `RBIG(refit=True)` if None: on four tables of 5,875 to 19,000 rows averages of six gain
+        0.01 to 0.06 nats over those of `RBIG()`.
     n_estimators : int, default=6
         Fits.
     random_state : int, RandomState instance or None, default=None
@@ -102,7 +104,7 @@ class RBIGEnsemble(DensityEstimator):
         if not isinstance(self.estimator, (RBIG, type(None))):
             raise TypeError(f"estimator={self.estimator!r} must be an RBIG or None")
         seeds = check_random_state(self.random_state).randint(2**31, size=self.n_estimators)
-        base = RBIG() if self.estimator is None else self.estimator
+        base = RBIG(refit=True) if self.estimator is None else self.estimator
         members = [clone(base) for _ in seeds]
         for member, seed in zip(members, seeds.tolist(), strict=True):
             member.set_params(random_state=seed, n_jobs=self.n_jobs)
