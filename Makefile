@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench quality clean
 
 # The same on a person's own data: make demo TABLE=my.csv
 demo: $(READY)
@@ -23,14 +23,21 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 # Takes half an hour, best with nothing else running. DATA=folder of .npy tables adds EM's quality.
-BENCHMARKS := kernels em fit scale startup
+BENCHMARKS := kernels em joint fit scale startup
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.kernels --json out/kernels.json
 	@$(BIN)/python -m benchmarks.em --json out/em.json $(if $(DATA),--data "$(DATA)")
+	@$(BIN)/python -m benchmarks.joint --json out/joint.json
 	@$(BIN)/python -m benchmarks.fit --json out/fit.json
 	@$(BIN)/python -m benchmarks.scale --json out/scale.json
 	@$(BIN)/python -m benchmarks.startup --json out/startup.json
 	@$(BIN)/python -m benchmarks.readme $(BENCHMARKS:%=out/%.json)
+
+# Takes an hour: every estimator on every table of DATA, and every rule for far rows on some.
+quality: $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[bench]'
+	@$(BIN)/python -m benchmarks.quality --data "$(DATA)" --ablation --page docs/quality.md
+	@$(BIN)/python -m benchmarks.tails --data "$(DATA)" --page docs/tails.md
 
 clean:
 	@rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

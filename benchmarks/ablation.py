@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 from benchmarks.estimators import rbig
 from benchmarks.judging import Judge, Score, Table
-from rbig_numba import RBIG, fitting
+from rbig_numba import RBIG, contest
 
 FIRST = "mixture"
 
@@ -19,9 +19,9 @@ def competing(kinds: Collection[str]) -> Iterator[None]:
 
     A fit opens with one of the usual openings if any has such kinds only, or else with "mixture".
     """
-    openings = tuple(each for each in fitting.OPENINGS if set(each) <= set(kinds))
-    some = {kind: search for kind, search in fitting.KINDS.items() if kind in kinds}
-    with patch.multiple(fitting, KINDS=some, OPENINGS=openings or ((FIRST,),)):
+    openings = tuple(each for each in contest.OPENINGS if set(each) <= set(kinds))
+    some = {kind: search for kind, search in contest.KINDS.items() if kind in kinds}
+    with patch.multiple(contest, KINDS=some, OPENINGS=openings or ((FIRST,),)):
         yield
 
 
@@ -44,6 +44,6 @@ def variants() -> dict[str, Judge]:
         )
         for rotation in ("pca", "ica")
     }
-    others = [kind for kind in fitting.KINDS if kind != FIRST]
-    without = {f"without {kind}": among(set(fitting.KINDS) - {kind}) for kind in others}
-    return {**classic, **without, "all kinds": among(set(fitting.KINDS))}
+    others = [kind for kind in contest.KINDS if kind != FIRST]
+    without = {f"without {kind}": among(set(contest.KINDS) - {kind}) for kind in others}
+    return {**classic, **without, "all kinds": among(set(contest.KINDS))}

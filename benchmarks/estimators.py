@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 from benchmarks.harness import timed
 from benchmarks.judging import Judge, LeftOut, Score, Table, kinds_kept
 from benchmarks.notebook import Notebook
-from rbig_numba import RBIG, RBIGEnsemble, fitting
+from rbig_numba import RBIG, RBIGEnsemble, candidates
 
 SIZES = (5, 10, 20, 40)
 # Rows that scikit-learn's mixtures are fitted to at most: they cost 50 s for four sizes then.
@@ -57,7 +57,7 @@ def compile_kernels(n_columns: int) -> None:
     """
     rows = np.random.default_rng(0).gamma(2.0, size=(FEW_ROWS, n_columns))
     rows[:, n_columns // 2 :] += rows[:, : n_columns - n_columns // 2] ** 2
-    for kind in fitting.KINDS:
+    for kind in candidates.KINDS:
         RBIG(blocks=["mixture", kind], random_state=0).fit(rows)
 
 

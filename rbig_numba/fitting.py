@@ -11,11 +11,12 @@ import numpy as np
 
 from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection, Map
-from rbig_numba.candidates import GRID_ROWS, KINDS, Finish, Plan, Search, marginal
+from rbig_numba.candidates import GRID_ROWS, Finish, Plan
 from rbig_numba.cautions import warn_of_collinearity, warn_of_ties
 from rbig_numba.chunks.block import Split
+from rbig_numba.contest import Contest
 from rbig_numba.flow import Flow
-from rbig_numba.latents import Latents, latents_of
+from rbig_numba.latents import latents_of
 from rbig_numba.profile import Deadline, deadline_in, merge_seconds
 from rbig_numba.statistics import Moments, Statistic, Summary, Sums, Totals
 from rbig_numba.validation import check_varies
@@ -25,11 +26,6 @@ SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**21
 # Of tables of more rows half as many: mixtures are split once more for all rows, and fits of
 # 230,000 and 345,000 rows take 5 and 9 s instead of 9 and 13, for 0.04 and 0.02 nats.
 MANY_ROWS, MANY_SAMPLED = 100_000, 16_384
-# How a fit may open, rows of either side that these compete on, and the seconds that this may take.
-OPENINGS = (("mixture", "joint"), ("joint",), 5 * ("mixture",) + ("joint",))
-OPENING_ROWS, OPENING_SECONDS = 2048, 3.0
-# Rows below which openings don't compete: one row has no variance.
-FEWEST_ROWS = 32
 
 
 class Rows(Protocol):
@@ -176,8 +172,8 @@ class _Steps:
     def __init__(
         self, rows: Rows, plan: Plan, random_state: np.random.RandomState, deadline: Deadline
     ) -> None:
-        self.rows, self.plan, self.random_state = rows, plan, random_state
-        self.deadline = deadline
+        self.rows, self.plan = rows, plan
+        self.contest = Contest(plan, random_state, deadline)
         self.blocks: list[list[Bijection]] = []
         self.finishes: list[Finish] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
@@ -189,8 +185,6 @@ class _Steps:
             n_rows = min(n_rows, max(SAMPLE_NUMBERS // n_columns, GRID_ROWS))
             self.latents = self.latents.first(n_rows)
         self.seconds: dict[str, float] = {}
-        self.gains = dict.fromkeys(KINDS, np.inf)
-        self.kinds: list[str] = []
         affine = _standardisation(moments)
         self.pending: list[Bijection] = [affine]
         self.moments = Moments(
@@ -202,71 +196,7 @@ class _Steps:
 
     def search(self, number: int) -> Finish | None:
         """Return what finishes the next block, None if none gains."""
-        search = self._search_on(self.latents, self.moments, number)
-        if self.plan.blocks == "classic":
-            return marginal(search)
-        if number == 0:
-            auto = self.plan.blocks == "auto"
-            self.kinds = list(self._best_opening() if auto else self.plan.blocks)
-        while self.kinds:
-            finish = KINDS[self.kinds.pop(0)](search)
-            if finish is not None:
-                return finish
-        finish = self._compete(search) if self.plan.blocks == "auto" else None
-        return marginal(search) if finish is None and number == 0 else finish
-
-    def _search_on(self, latents: Latents, moments: Moments, number: int) -> Search:
-        return Search(
-            self.plan,
-            self.random_state,
-            latents,
-            moments,
-            number == 0,
-            self.deadline,
-            self.seconds,
-        )
-
-    def _best_opening(self) -> tuple[str, ...]:
-        """Return the first blocks: those with the best density, fitted to a few rows of the sample.
-
-        The block that gains most is not always the one to begin with: a joint mixture leaves
-        little to rotations, and rotations make rows such that it needs more components.
-        """
-        too_few = len(self.latents.train.rows) < FEWEST_ROWS
-        if too_few or not self.deadline.allows(OPENING_SECONDS):
-            return OPENINGS[0]
-        scores = {opening: self._try(opening) for opening in OPENINGS}
-        return max(scores, key=scores.__getitem__)
-
-    def _try(self, opening: tuple[str, ...]) -> float:
-        """Return the mean log-density of the judging rows behind blocks of some kinds, in nats."""
-        latents, moments = self.latents.first(OPENING_ROWS), self.moments
-        for number, kind in enumerate(opening):
-            finish = KINDS[kind](self._search_on(latents, moments, number))
-            if finish is not None:
-                latents = latents.moved(finish(latents.train.gather, other_rows=False))
-                moments = latents.train.moments
-        return latents.judges.log_prob
-
-    def _compete(self, search: Search) -> Finish | None:
-        """Return what finishes the block that surely gains most on the judging rows.
-
-        Lazily (Minoux 1978, "Accelerated greedy algorithms"): a kind that gained less in an
-        earlier round than another one gains now is not searched again.
-        """
-        best, best_gain = None, self.plan.tol
-        before = self.latents.judges
-        for kind in sorted(self.gains, key=self.gains.__getitem__, reverse=True):
-            if self.gains[kind] <= best_gain or (best and not self.deadline.allows(0.0)):
-                break
-            finish = KINDS[kind](search)
-            self.gains[kind] = -np.inf
-            if finish is not None:
-                block = finish(self.latents.train.gather, other_rows=False)
-                self.gains[kind] = before.moved(block).sure_gain(before)
-            if self.gains[kind] > best_gain:
-                best, best_gain = finish, self.gains[kind]
-        return best
+        return self.contest.winner(self.latents, self.moments, number, self.seconds)
 
     def commit(self, finish: Finish, *, other_rows: bool = False) -> dict:
         """Fit a block to all rows and push them through it.

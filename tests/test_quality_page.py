@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from benchmarks import ablation, quality
 from benchmarks.estimators import estimators
 from benchmarks.judging import LeftOut, Table, figures_of, kinds_kept, tables
-from rbig_numba import RBIG, fitting
+from rbig_numba import RBIG, contest
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_test_rows_among_the_others_are_counted():
 
 
 def test_only_some_kinds_compete(rng):
-    usual = fitting.KINDS, fitting.OPENINGS
+    usual = contest.KINDS, contest.OPENINGS
     rows = rng.normal(size=(600, 2))
     rows[:, 1] += rows[:, 0] ** 2
     with ablation.competing({"mixture", "coupling"}):
@@ -74,12 +74,12 @@ def test_only_some_kinds_compete(rng):
     kept = kinds_kept(model.history_)
     assert "coupling" in kept
     assert "joint" not in kept
-    assert usual == (fitting.KINDS, fitting.OPENINGS)
+    assert usual == (contest.KINDS, contest.OPENINGS)
 
 
 def test_all_kinds_but_mixture_are_left_out_in_turn():
     names = list(ablation.variants())
-    assert {f"without {kind}" for kind in fitting.KINDS} - set(names) == {"without mixture"}
+    assert {f"without {kind}" for kind in contest.KINDS} - set(names) == {"without mixture"}
     assert names[-1] == "all kinds"
 
 
