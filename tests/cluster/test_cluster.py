@@ -95,12 +95,14 @@ class KilledOnce:
         return self.advance(rows, bijections)
 
 
-def test_a_worker_killed_in_mid_fit_changes_nothing(client, rows, in_memory, monkeypatch):
+def test_a_worker_killed_in_mid_fit_changes_nothing(client, rows, monkeypatch):
+    parameters = PARAMETERS | {"blocks": "classic"}  # five blocks for sure
+    in_memory = RBIG(**parameters).fit(rows)
     killer = KilledOnce(client)
     monkeypatch.setattr(
         cluster.ClusterRows, "advance", lambda self, bijections: killer(self, bijections)
     )
-    model = RBIG(**PARAMETERS).fit(da.from_array(rows, chunks=(5_000, 3)))
+    model = RBIG(**parameters).fit(da.from_array(rows, chunks=(5_000, 3)))
     assert killer.calls >= 3
     client.wait_for_workers(2, timeout=60)
     assert set(client.run(os.getpid).values()) != set(killer.pids.values())

@@ -43,13 +43,13 @@ def vector_loops(text):
     loops = []
     for label, body in zip(blocks[::2], blocks[1::2], strict=True):
         end = re.search(rf"^\s+j\w+\s+{re.escape(label)}\b", body, flags=re.MULTILINE)
-        if end and re.search(r"\bvfn?m\w+pd\b.*%ymm", body[: end.start()]):
+        if end and re.search(r"\bvfn?m\w+pd\b.*%[yz]mm", body[: end.start()]):
             loops.append(body[: end.start()])
     return loops
 
 
 def packed(loop):
-    return len(re.findall(r"\bvfn?m\w+pd\b.*%ymm", loop))
+    return len(re.findall(r"\bvfn?m\w+pd\b.*%[yz]mm", loop))
 
 
 def scalar(loop):
