@@ -1,32 +1,26 @@
 """Fitted Gaussianizations as Keras flows: the same arrays, one layer per bijection, trainable."""
 
+from rbig_keras.bijectors import *  # noqa: F403
+from rbig_keras.bijectors import __all__ as _bijectors
 from rbig_keras.convert import export_to_keras
+from rbig_keras.density import base_nll_loss
 from rbig_keras.ensemble import MixtureOfFlows
+from rbig_keras.factories import make_coupling_flow, make_gaussianization_flow
 from rbig_keras.flow import GaussianizationFlow
-from rbig_keras.layers import (
-    Affine,
-    Bijector,
-    Coupling,
-    FixedOrtho,
-    Householder,
-    JointMixture,
-    MixtureCDFGaussianization,
-    Radial,
-)
+from rbig_keras.mixtures import MixtureOfGaussians
 from rbig_keras.parity import Parity, parity
+from rbig_keras.warm_start import initialize_flow_from_ig
 
 __all__ = [
-    "Affine",
-    "Bijector",
-    "Coupling",
-    "FixedOrtho",
+    *_bijectors,
     "GaussianizationFlow",
-    "Householder",
-    "JointMixture",
-    "MixtureCDFGaussianization",
     "MixtureOfFlows",
+    "MixtureOfGaussians",
     "Parity",
-    "Radial",
+    "base_nll_loss",
     "export_to_keras",
+    "initialize_flow_from_ig",
+    "make_coupling_flow",
+    "make_gaussianization_flow",
     "parity",
 ]

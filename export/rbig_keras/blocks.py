@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from keras import backend, ops, tree
 
 from rbig_keras.special import Tensor
@@ -27,6 +28,13 @@ def by_blocks(function: RowFunction, graph: RowFunction, rows: Tensor) -> Any:
     run = graph if n_rows > GRAPH_BLOCKS * size else function
     parts = [run(rows[start : start + size]) for start in range(0, n_rows, size)]
     return tree.map_structure(lambda *part: ops.concatenate(part), *parts)
+
+
+def pushed(layer: Any, rows: np.ndarray) -> np.ndarray:
+    """Return rows (N, D) behind a `Bijector`, in its dtype."""
+    function = layer.forward_and_log_det
+    state = ops.convert_to_tensor(rows, dtype=layer.compute_dtype)
+    return ops.convert_to_numpy(by_blocks(function, function, state)[0])
 
 
 def as_graph(function: RowFunction, n_columns: int, dtype: str) -> RowFunction:

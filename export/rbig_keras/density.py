@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from rbig_keras.blocks import RowFunction, as_graph, by_blocks
-from rbig_keras.special import Tensor
+from rbig_keras.special import Tensor, log_normal_pdf
 
 
 class Density(keras.Model):
@@ -43,6 +43,26 @@ class Density(keras.Model):
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, (N,)."""
         return by_blocks(self._log_prob, self._log_prob_graph, self._rows(x))
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+        """Configure training as `keras.Model.compile` does; the loss is always the exact one.
+
+        Raises
+        ------
+        ValueError
+            For any other loss than None and `base_nll_loss`.
+        """
+        if loss not in (None, base_nll_loss):
+            raise ValueError(
+                f"{self.name} is trained by its exact negative log-likelihood: leave loss out, or "
+                f"give base_nll_loss; got {loss!r}"
+            )
+        super().compile(optimizer, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as `get_compile_config` says: what a file holds."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
 
     def fit(
         self,
@@ -86,10 +106,15 @@ class Density(keras.Model):
         drop the pass behind y_pred from the compiled step.
         """
         nll = -self._log_prob(self._rows(x))
-        if sample_weight is None:
-            return ops.mean(nll)
-        weights = ops.cast(ops.reshape(sample_weight, (-1,)), nll.dtype)
-        return ops.divide_no_nan(ops.sum(weights * nll), ops.sum(weights))
+        weights = _row_weights(x, sample_weight, nll)
+        if weights is None:
+            return ops.mean(nll) + self._penalties()
+        mean = ops.divide_no_nan(ops.sum(weights * nll), ops.sum(weights))
+        return mean + self._penalties()
+
+    def _penalties(self) -> Any:
+        """Return the sum of what regularizers of weights say."""
+        return sum(v.regularizer(v) for v in self.trainable_variables if v.regularizer)
 
     @cached_property
     def _log_prob_graph(self) -> RowFunction:
@@ -111,6 +136,25 @@ class Density(keras.Model):
             raise ValueError(
                 f"{self.name} takes rows of {expected} columns; received {received[1]} columns"
             )
+
+
+@keras.saving.register_keras_serializable(package="rbig_keras")
+def base_nll_loss(y_true: Tensor, z: Tensor) -> Tensor:
+    """Return the mean of -log N(z; 0, I) in nats; targets aren't used.
+
+    With the -mean(log_det) that layers add to `losses` it makes the negative log-likelihood. Given
+    to `GaussianizationFlow.compile` it stands for the exact one, which needs no loss.
+    """
+    return -ops.mean(ops.sum(log_normal_pdf(z), axis=-1))
+
+
+def _row_weights(x: Tensor, sample_weight: Tensor, like: Tensor) -> Tensor:
+    """Return the weight of each row: sample weights, 0 where a mask says so; None if all are 1."""
+    mask = getattr(x, "_keras_mask", None)
+    if sample_weight is None:
+        return None if mask is None else ops.cast(mask, like.dtype)
+    weights = ops.cast(ops.reshape(sample_weight, (-1,)), like.dtype)
+    return weights if mask is None else weights * ops.cast(mask, like.dtype)
 
 
 def _targets(x: Any, y: Any, sample_weight: Any) -> Any:

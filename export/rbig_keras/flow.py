@@ -64,12 +64,21 @@ class GaussianizationFlow(Density):
                 layer.build(input_shape)
 
     def call(self, x: Tensor) -> Tensor:
-        """Map rows to the latent space."""
-        return self._forward(self._rows(x))[0]
+        """Map rows to the latent space; adds -mean(log_det) to `losses`, as its layers would."""
+        z, log_det = self._forward(self._rows(x))
+        self.add_loss(-ops.mean(log_det))
+        return z
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return z (N, D) and log |det dz/dx| (N,)."""
         return by_blocks(self._forward, self._forward_graph, self._rows(x))
+
+    def forward_with_intermediates(self, x: Tensor) -> list[Tensor]:
+        """Return rows (N, D) as they are, and behind each layer; the last are z."""
+        states = [self._rows(x)]
+        for layer in self.bijector_layers:
+            states.append(layer.forward_and_log_det(states[-1])[0])
+        return states
 
     def invert(self, z: Tensor) -> Tensor:
         """Map latent rows (N, D) back to data."""

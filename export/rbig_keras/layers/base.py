@@ -5,7 +5,10 @@ Legend: N rows, D columns, K components; log-densities and log-determinants in n
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
+from keras import ops
 
 from rbig_keras.special import Tensor
 
@@ -14,8 +17,15 @@ class Bijector(keras.layers.Layer):
     """An invertible Keras layer.
 
     A subclass makes its weights in `build((..., D))` and gives the two maps below; both take rows
-    (N, D) of the layer's own dtype. Called as a layer it casts, builds itself and returns rows.
+    (N, D) of the layer's own dtype. Called as a layer it casts, builds itself, returns rows and, on
+    the way forward, adds -mean(log_det) to `losses`: with the latent rows' negative log-density
+    that makes the loss of any model that layers are put into. A `GaussianizationFlow` has a loss of
+    its own and doesn't count these.
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) towards the latent space; return them and log |det dy/dx| (N,)."""
@@ -27,4 +37,8 @@ class Bijector(keras.layers.Layer):
 
     def call(self, x: Tensor, *, inverse: bool = False) -> Tensor:
         """Return the mapped rows (N, D)."""
-        return (self.inverse_and_log_det(x) if inverse else self.forward_and_log_det(x))[0]
+        if inverse:
+            return self.inverse_and_log_det(x)[0]
+        y, log_det = self.forward_and_log_det(x)
+        self.add_loss(-ops.mean(log_det))
+        return y

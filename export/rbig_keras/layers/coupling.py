@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
+from rbig_keras.layers.halves import checked_halves
 from rbig_keras.special import Tensor
 from rbig_numba.kernels.coefficients import MAX_LOG_SCALE, REACH
 
@@ -46,12 +46,12 @@ class Coupling(Bijector):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights of the identity map: features at random, none of them used."""
-        given = np.array(self.given) == 1
-        if input_shape[-1] != len(given):
-            raise ValueError(f"given has {len(given)} columns, the rows have {input_shape[-1]}")
-        self._known, self._other = np.flatnonzero(given), np.flatnonzero(~given)
-        self._order = np.argsort(np.concatenate([self._known, self._other]))
-        n_known, n_other, n_features = len(self._known), len(self._other), self.num_features
+        self.halves = checked_halves(self.name, self.given, input_shape[-1])
+        n_known, n_other, n_features = (
+            len(self.halves.known),
+            len(self.halves.other),
+            self.num_features,
+        )
         self.projections = self.add_weight(
             shape=(n_known, n_features), initializer="glorot_uniform", name="projections"
         )
@@ -65,27 +65,21 @@ class Coupling(Bijector):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise the columns B, given A."""
-        known, other = self._halves(x)
+        known, other = self.halves.split(x)
         mean, log_sigma = self._predictions(known)
-        y = self._whole(known, (other - mean) * ops.exp(-log_sigma))
+        y = self.halves.join(known, (other - mean) * ops.exp(-log_sigma))
         return y, -ops.sum(log_sigma, axis=-1)
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the columns B to their own units, given A."""
-        known, other = self._halves(y)
+        known, other = self.halves.split(y)
         mean, log_sigma = self._predictions(known)
-        x = self._whole(known, other * ops.exp(log_sigma) + mean)
+        x = self.halves.join(known, other * ops.exp(log_sigma) + mean)
         return x, ops.sum(log_sigma, axis=-1)
-
-    def _halves(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        return ops.take(rows, self._known, axis=-1), ops.take(rows, self._other, axis=-1)
-
-    def _whole(self, known: Tensor, other: Tensor) -> Tensor:
-        return ops.take(ops.concatenate([known, other], axis=-1), self._order, axis=-1)
 
     def _predictions(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log sigma of the columns B, both (N, B)."""
-        reach = math.sqrt(len(self._known)) + REACH
+        reach = math.sqrt(len(self.halves.known)) + REACH
         distance = ops.sqrt(ops.maximum(ops.sum(known * known, axis=-1, keepdims=True), reach**2))
         seen = known * (reach / distance)
         features = ops.tanh(ops.matmul(seen, self.projections) + self.biases)

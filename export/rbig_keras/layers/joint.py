@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
-from rbig_keras.layers.mixture import gaussianize
-from rbig_keras.layers.root import monotone_root
+from rbig_keras.mixtures import gaussianize
+from rbig_keras.root import monotone_root
 from rbig_keras.special import Tensor, log_ndtr, magnitude
 
 NEGLIGIBLE, MARGIN = 1e-3, 1e-2

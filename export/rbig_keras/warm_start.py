@@ -1,0 +1,116 @@
+"""A flow's layers fitted one after the other, without gradients: where training starts from.
+
+Rotation-based iterative Gaussianization within a given architecture: Laparra, Camps-Valls and Malo
+(2011), "Iterative Gaussianization: from ICA to random rotations", arXiv:1602.00229. Needs the
+engine, `rbig_numba`; everything else of this package runs without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rbig_keras.blocks import pushed
+from rbig_keras.conditional import fit_coupling
+from rbig_keras.fits import mixtures_of, rotation_of
+from rbig_keras.flow import GaussianizationFlow
+from rbig_keras.layers import (
+    Affine,
+    Bijector,
+    FixedOrtho,
+    Householder,
+    MixtureCDFCoupling,
+    MixtureCDFGaussianization,
+)
+from rbig_keras.layers.affine import affine_arrays
+from rbig_keras.layers.rotation import householder_arrays
+
+
+def initialize_flow_from_ig(
+    flow: GaussianizationFlow,
+    x: Any,
+    random_state: int | None = None,
+    *,
+    conditioner: str = "zero",
+) -> np.ndarray:
+    """Fit each layer to the rows in front of it, and push these through it.
+
+    Rotations turn to where columns are least Gaussian, as in the engine; mixtures are fitted by its
+    EM, one component being the wide background that keeps tails in bounds. Rows go through the
+    layers' own arithmetic. Mixtures draw nothing: a column's fit depends on its rows only.
+
+    Parameters
+    ----------
+    flow : GaussianizationFlow
+        Of `Householder`, `FixedOrtho` (left as they are), `Affine`, `MixtureCDFGaussianization` and
+        `MixtureCDFCoupling` layers. Changed in place, once all layers are fitted.
+    x : array (N, D)
+        N >= 2 finite rows.
+    random_state : int, default=None
+        Seeds the searches for rotations, each layer's by its own number.
+    conditioner : {"zero", "fit"}
+        Couplings start blind to the columns given, their last kernel being exactly 0, or from a
+        ridge regression on what the conditioner's last layer sees.
+
+    Returns
+    -------
+    z : ndarray (N, D)
+        The rows behind the last layer, in the flow's dtype.
+
+    Raises
+    ------
+    ValueError
+        For rows that aren't (N, D), finite and varying; for a kind of layer that can't be fitted,
+        a conditioner without a last Dense layer, and a clamp that can't represent the fit. Names
+        the layer. The flow then is as it was.
+    """
+    if conditioner not in ("zero", "fit"):
+        raise ValueError(f"conditioner must be 'zero' or 'fit', got {conditioner!r}")
+    state = _checked(x, flow)
+    before = flow.get_weights()
+    try:
+        for number, layer in enumerate(flow.bijector_layers):
+            draws = np.random.RandomState([0 if random_state is None else random_state, number])
+            _fit(layer, state, draws, conditioner)
+            state = pushed(layer, state)
+            if not np.isfinite(state).all():
+                raise ValueError(f"{layer.name}: rows behind it are not finite")
+    except BaseException:
+        flow.set_weights(before)
+        raise
+    return state
+
+
+def _checked(x: Any, flow: GaussianizationFlow) -> np.ndarray:
+    rows = np.asarray(x)
+    if rows.ndim != 2 or rows.shape[1] != flow.input_dim:
+        raise ValueError(f"{flow.name} takes rows (N, {flow.input_dim}), got shape {rows.shape}")
+    rows = rows.astype(flow.compute_dtype)
+    if len(rows) < 2 or not np.isfinite(rows).all():
+        raise ValueError(f"{flow.name}: at least two rows are needed, all finite")
+    if (rows.min(axis=0) == rows.max(axis=0)).any():
+        constant = np.flatnonzero(rows.min(axis=0) == rows.max(axis=0))
+        raise ValueError(f"{flow.name}: column(s) {constant.tolist()} are constant")
+    return rows
+
+
+def _fit(layer: Bijector, rows: np.ndarray, draws: np.random.RandomState, conditioner: str) -> None:
+    """Fit one layer to rows (N, D)."""
+    if isinstance(layer, Householder):
+        _assign(layer, householder_arrays(rotation_of(rows, draws), layer.reflectors.shape[1]))
+    elif isinstance(layer, MixtureCDFGaussianization):
+        names = ("log_weights", "means", "log_scales")
+        _assign(layer, dict(zip(names, mixtures_of(rows, layer.num_components), strict=True)))
+    elif isinstance(layer, MixtureCDFCoupling):
+        fit_coupling(layer, rows, draws, conditioner)
+    elif isinstance(layer, Affine):
+        mean, scale = rows.mean(axis=0, dtype=float), rows.std(axis=0, dtype=float)
+        _assign(layer, affine_arrays(mean, scale, layer.compute_dtype))
+    elif not isinstance(layer, FixedOrtho):
+        raise ValueError(f"{layer.name}: layers of kind {type(layer).__name__} can't be fitted")
+
+
+def _assign(layer: Bijector, arrays: dict[str, np.ndarray]) -> None:
+    for name, array in arrays.items():
+        getattr(layer, name).assign(array)
