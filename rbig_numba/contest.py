@@ -17,10 +17,21 @@ FEWEST_ROWS = 32
 
 
 class Contest:
-    """Searches for blocks as a plan says, on samples of the rows."""
+    """Searches for blocks as a plan says, on samples of the rows.
 
-    def __init__(self, plan: Plan, random_state: np.random.RandomState, deadline: Deadline) -> None:
+    `fresh` says whether rows come as they are, standardised only, or from a fitted flow.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        random_state: np.random.RandomState,
+        deadline: Deadline,
+        *,
+        fresh: bool,
+    ) -> None:
         self.plan, self.random_state, self.deadline = plan, random_state, deadline
+        self.fresh = fresh
         self.gains = dict.fromkeys(KINDS, np.inf)
         self.kinds: list[str] = []
 
@@ -44,20 +55,23 @@ class Contest:
         if self.plan.blocks == "classic":
             return marginal(search)
         if number == 0:
-            auto = self.plan.blocks == "auto"
-            self.kinds = list(self._best_opening(search) if auto else self.plan.blocks)
+            if self.plan.blocks != "auto":
+                self.kinds = list(self.plan.blocks)
+            elif self.fresh:
+                self.kinds = list(self._best_opening(search))
         while self.kinds:
             finish = KINDS[self.kinds.pop(0)](search)
             if finish is not None:
                 return finish
         finish = self._best_kind(search) if self.plan.blocks == "auto" else None
-        return marginal(search) if finish is None and number == 0 else finish
+        return marginal(search) if finish is None and number == 0 and self.fresh else finish
 
     def _search(
         self, latents: Latents, moments: Moments, number: int, seconds: dict[str, float]
     ) -> Search:
         draws, deadline = self.random_state, self.deadline
-        return Search(self.plan, draws, latents, moments, number == 0, deadline, seconds)
+        first = number == 0 and self.fresh
+        return Search(self.plan, draws, latents, moments, first, deadline, seconds)
 
     def _best_opening(self, search: Search) -> tuple[str, ...]:
         """Return the first blocks: those with the best density, fitted to a few rows of the sample.

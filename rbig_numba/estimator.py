@@ -8,7 +8,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -163,18 +168,53 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
             self.__dict__.update(before)
             raise
 
-    def _fit(self, X: Any, sample_weight: Any) -> RBIG:
+    def fit_more(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBIG:
+        """Fit further blocks to the latent rows of a fitted model, and append those that gain.
+
+        For a model that stopped early, that meets other rows, or that comes back from training by
+        gradients. Blocks are fitted as by `fit`, with the model's parameters; what was fitted stays
+        as it is. `history_` goes on, "gain" of the first block being that over the model so far.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for `fit`, with the columns of the fit.
+
+        Returns
+        -------
+        RBIG
+            The estimator itself.
+
+        Raises
+        ------
+        NotFittedError
+            If the model isn't fitted.
+        ValueError, TypeError
+            As for `fit`, and for other columns.
+        """
+        check_is_fitted(self)
+        more = clone(self)._fit(X, sample_weight, self)
+        self.flow_, self.history_ = more.flow_, more.history_
+        self.n_samples_fit_ += more.n_samples_fit_
+        return self
+
+    def _fit(self, X: Any, sample_weight: Any, fitted: RBIG | None = None) -> RBIG:
         validation.check_parameters(self)
         random_state = check_random_state(self.random_state)
 
         from rbig_numba import inputs
         from rbig_numba.candidates import Plan
-        from rbig_numba.fitting import fit_flow, refit_flow, split_rows
+        from rbig_numba.fitting import fit_flow, joined, refit_flow, split_rows
         from rbig_numba.profile import deadline_in
 
         deadline = deadline_in(self.max_seconds)
         load = inputs.loader(self, X, sample_weight)
         names = getattr(self, "feature_names_in_", None)
+        start: tuple = ()
+        history: list[dict] = []
+        if fitted is not None:
+            validation.check_same_columns(self, fitted)
+            start, history = fitted.flow_.bijections, fitted.history_
         plan = Plan(
             self.n_blocks if isinstance(self.blocks, str) else len(self.blocks),
             self.blocks if isinstance(self.blocks, str) else tuple(self.blocks),
@@ -186,11 +226,11 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         )
         split, rows = split_rows(load, plan, self.validation_fraction, random_state, names)
         with _progress(plan.n_blocks, verbose=self.verbose) as report:
-            fitted = fit_flow(rows, plan, random_state, deadline, report)
-        self.flow_, self.history_ = fitted.flow, fitted.history
+            found = fit_flow(rows, plan, random_state, deadline, report, start)
+        self.flow_, self.history_ = found.flow, joined(history, found.history)
         self.n_samples_fit_ = int(rows.summary.counts.sum())
         if self.refit and split.limit:
-            self.flow_ = refit_flow(load(split._replace(limit=0)), plan, fitted.finishes)
+            self.flow_ = refit_flow(load(split._replace(limit=0)), plan, found.finishes, start)
         return self
 
     def transform(self, X: Any) -> Any:

@@ -102,6 +102,7 @@ def fit_flow(
     random_state: np.random.RandomState,
     deadline: Deadline,
     report: Callable[[dict], None],
+    start: Sequence[Bijection] = (),
 ) -> Fitted:
     """Fit blocks until the held-out log-likelihood stops growing, and cut back to the best length.
 
@@ -118,14 +119,18 @@ def fit_flow(
         No further block is begun when it is near.
     report : callable
         Called with each block's record as soon as it is fitted.
+    start : sequence of Bijection
+        What rows go through first, fitted before; blocks then are those behind it.
 
     Returns
     -------
     Fitted
         The blocks kept, and a record for each one tried.
     """
-    steps = _Steps(rows, plan, random_state, deadline)
+    steps = _Steps(rows, plan, random_state, deadline, start)
     has_held_out = bool(rows.summary.counts[1])
+    key = "held_out" if has_held_out else "train"
+    best = steps.scores()[key] if start else None
     history: list[dict] = []
     for number in range(plan.n_blocks):
         started = time.perf_counter()
@@ -135,30 +140,37 @@ def fit_flow(
         if finish is None:
             break
         record = {"block": number + 1} | steps.commit(finish)
-        key = "held_out" if has_held_out else "train"
-        record["gain"] = record[key] - history[-1][key] if history else None
+        before = history[-1][key] if history else best
+        record["gain"] = None if before is None else record[key] - before
         record["seconds"] = time.perf_counter() - started
         history.append(record)
         report(record)
         if has_held_out and _stalled(history, plan):
             break
-    n_kept = _best_length(history) if has_held_out else len(history)
+    n_kept = _best_length(history, best) if has_held_out else len(history)
     for record in history:
         record["kept"] = record["block"] <= n_kept
     kept = [bijection for block in steps.blocks[:n_kept] for bijection in block]
-    return Fitted(Flow(tuple(kept)), history, steps.finishes[:n_kept])
+    return Fitted(Flow((*start, *kept)), history, steps.finishes[:n_kept])
 
 
-def refit_flow(rows: Rows, plan: Plan, finishes: Sequence[Finish]) -> Flow:
+def refit_flow(
+    rows: Rows, plan: Plan, finishes: Sequence[Finish], start: Sequence[Bijection] = ()
+) -> Flow:
     """Return the same blocks fitted to all rows.
 
     Rotations, numbers of components and couplings stay as they are; mixtures go on from where they
     are.
     """
-    steps = _Steps(rows, plan, np.random.RandomState(0), deadline_in(None))
+    steps = _Steps(rows, plan, np.random.RandomState(0), deadline_in(None), start)
     for finish in finishes:
         steps.commit(finish, other_rows=True)
-    return Flow(tuple(bijection for block in steps.blocks for bijection in block))
+    return Flow((*start, *(bijection for block in steps.blocks for bijection in block)))
+
+
+def joined(before: list[dict], after: list[dict]) -> list[dict]:
+    """Return the records of two fits, one upon the other, their blocks numbered through."""
+    return [*before, *({**record, "block": len(before) + record["block"]} for record in after)]
 
 
 def _standardisation(moments: Moments) -> Affine:
@@ -170,10 +182,15 @@ class _Steps:
     """What has been fitted so far, and what the next block is searched on."""
 
     def __init__(
-        self, rows: Rows, plan: Plan, random_state: np.random.RandomState, deadline: Deadline
+        self,
+        rows: Rows,
+        plan: Plan,
+        random_state: np.random.RandomState,
+        deadline: Deadline,
+        start: Sequence[Bijection],
     ) -> None:
         self.rows, self.plan = rows, plan
-        self.contest = Contest(plan, random_state, deadline)
+        self.contest = Contest(plan, random_state, deadline, fresh=not start)
         self.blocks: list[list[Bijection]] = []
         self.finishes: list[Finish] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
@@ -185,14 +202,21 @@ class _Steps:
             n_rows = min(n_rows, max(SAMPLE_NUMBERS // n_columns, GRID_ROWS))
             self.latents = self.latents.first(n_rows)
         self.seconds: dict[str, float] = {}
-        affine = _standardisation(moments)
-        self.pending: list[Bijection] = [affine]
-        self.moments = Moments(
-            moments.weight,
-            np.zeros(n_columns),
-            moments.products / np.outer(affine.scale, affine.scale),
-        )
-        self._move(self.pending)
+        self.pending: list[Bijection] = []
+        if start:
+            self._move(start)
+            self._count(rows.advance(start))
+        else:
+            affine = _standardisation(moments)
+            products = moments.products / np.outer(affine.scale, affine.scale)
+            self.moments = Moments(moments.weight, np.zeros(n_columns), products)
+            self.pending = [affine]
+            self._move(self.pending)
+
+    def scores(self) -> dict[str, float | None]:
+        """Return the mean log-densities of training and of held-out rows, in nats."""
+        train, held_out = self.log_prob.tolist()
+        return {"train": train, "held_out": None if np.isnan(held_out) else held_out}
 
     def search(self, number: int) -> Finish | None:
         """Return what finishes the next block, None if none gains."""
@@ -219,18 +243,21 @@ class _Steps:
         self._move(block)
         self.blocks.append([*self.pending, *block])
         self.finishes.append(finish)
-        self.pending, self.moments, self.seconds = [], totals.moments, {}
-        weights, base, log_det = totals.scores.T
-        with np.errstate(invalid="ignore"):  # no held-out rows: 0 / 0
-            self.log_det += log_det / weights
-            train, held_out = (base / weights + self.log_det).tolist()
+        self.pending, self.seconds = [], {}
+        self._count(totals)
         return {
             "kind": " + ".join(bijection.kind for bijection in block),
             "about": "; ".join(filter(None, (bijection.about for bijection in block))),
-            "train": train,
-            "held_out": held_out if weights[1] else None,
+            **self.scores(),
             "profile": merge_seconds([*profiles, totals.seconds]),
         }
+
+    def _count(self, totals: Totals) -> None:
+        weights, base, log_det = totals.scores.T
+        self.moments = totals.moments
+        with np.errstate(invalid="ignore"):  # no held-out rows: 0 / 0
+            self.log_det += log_det / weights
+            self.log_prob = base / weights + self.log_det
 
     def _move(self, bijections: Sequence[Bijection]) -> None:
         if self.plan.blocks == "classic":
@@ -239,8 +266,12 @@ class _Steps:
             self.latents = self.latents.moved(bijections)
 
 
-def _best_length(history: list[dict]) -> int:
-    return 1 + int(np.argmax([record["held_out"] for record in history]))
+def _best_length(history: list[dict], start: float | None) -> int:
+    """Return how many blocks are best: one at least, or none if a start is better than all."""
+    values = [record["held_out"] for record in history]
+    if start is not None and not max(values, default=start) > start:
+        return 0
+    return 1 + int(np.argmax(values))
 
 
 def _stalled(history: list[dict], plan: Plan) -> bool:

@@ -91,6 +91,16 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool = False) -> np.ndarray:
     return rows
 
 
+def check_same_columns(estimator: Any, fitted: Any) -> None:
+    """Raise ValueError if two estimators weren't given the same columns; says which."""
+    expected, given = fitted.n_features_in_, estimator.n_features_in_
+    if given != expected:
+        raise ValueError(f"X has {given} columns, but the model was fitted with {expected}")
+    names, others = (getattr(e, "feature_names_in_", None) for e in (fitted, estimator))
+    if names is not None and others is not None and list(names) != list(others):
+        raise ValueError(f"the columns of X are {list(others)}, those of the fit {list(names)}")
+
+
 def check_latent(z: Any, n_features: int) -> np.ndarray:
     """Return latent rows (N, D) as floats, finite and of the width of the fit."""
     z = check_array(z, dtype=[np.float64, np.float32])
