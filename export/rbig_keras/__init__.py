@@ -1,5 +1,6 @@
 """Fitted Gaussianizations as Keras flows: the same arrays, one layer per bijection, trainable."""
 
+from rbig_keras.back import import_from_keras
 from rbig_keras.bijectors import *  # noqa: F403
 from rbig_keras.bijectors import __all__ as _bijectors
 from rbig_keras.convert import export_to_keras
@@ -19,6 +20,7 @@ __all__ = [
     "Parity",
     "base_nll_loss",
     "export_to_keras",
+    "import_from_keras",
     "initialize_flow_from_ig",
     "make_coupling_flow",
     "make_gaussianization_flow",

@@ -1,0 +1,130 @@
+"""From a Keras flow back to a model of the engine: scores and samples without TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import ops
+
+from rbig_keras.flow import GaussianizationFlow
+from rbig_keras.layers import (
+    Affine,
+    Bijector,
+    Coupling,
+    FixedOrtho,
+    Householder,
+    JointMixture,
+    MixtureCDFGaussianization,
+    Radial,
+)
+
+if TYPE_CHECKING:
+    from rbig_numba import RBIG
+
+Arrays = dict[str, np.ndarray]
+
+
+def import_from_keras(flow: GaussianizationFlow) -> RBIG:
+    """Turn a flow, trained or not, into a fitted model of the engine.
+
+    Parameters
+    ----------
+    flow : GaussianizationFlow
+        Of layers that `export_to_keras` makes, and of those of `make_gaussianization_flow`.
+
+    Returns
+    -------
+    model : RBIG
+        With default parameters and an empty `history_`: `score_samples`, `sample`, `save` and
+        `fit_more` work as after a fit. Arithmetic is in float64.
+
+    Raises
+    ------
+    TypeError
+        If it isn't a flow.
+    ValueError
+        For a layer that has no counterpart (`MixtureCDFCoupling`, clipped mixtures), and for
+        weights that aren't finite. Names the layer.
+    """
+    from rbig_numba.estimator import RBIG, restored
+    from rbig_numba.flow import Flow
+    from rbig_numba.storage import KINDS
+
+    if not isinstance(flow, GaussianizationFlow):
+        raise TypeError(f"flow must be a GaussianizationFlow, got {type(flow).__name__}")
+    bijections = []
+    for layer in flow.bijector_layers:
+        if type(layer) not in _READERS or getattr(layer, "clip", None) is not None:
+            raise ValueError(
+                f"{layer.name} ({type(layer).__name__}) has no counterpart in the engine"
+            )
+        kind, read = _READERS[type(layer)]
+        arrays = {name: np.ascontiguousarray(array) for name, array in read(layer).items()}
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError(f"{layer.name} has weights that are not finite")
+        bijections.append(KINDS[kind](**arrays))
+    metadata = {
+        "parameters": {},
+        "history": [],
+        "n_features_in": flow.input_dim,
+        "n_samples_fit": 0,
+        "feature_names_in": None,
+    }
+    return restored(RBIG, Flow(tuple(bijections)), metadata)
+
+
+def _array(weight: Any) -> np.ndarray:
+    return ops.convert_to_numpy(weight).astype(np.float64)
+
+
+def _affine(layer: Affine) -> Arrays:
+    shift = _array(layer.shift) + _array(layer.shift_residual)
+    return {"shift": shift, "scale": _array(layer.scale)}
+
+
+def _mixture(layer: Any) -> Arrays:
+    logits = _array(layer.log_weights)
+    return {
+        "log_weights": logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True),
+        "means": _array(layer.means),
+        "log_scales": _array(layer.log_scales),
+    }
+
+
+def _joint(layer: JointMixture) -> Arrays:
+    return _mixture(layer) | {"slopes": np.tril(_array(layer.slopes), -1)}
+
+
+def _radial(layer: Radial) -> Arrays:
+    return _mixture(layer) | {"groups": np.array(layer.groups)}
+
+
+def _coupling(layer: Coupling) -> Arrays:
+    names = ("projections", "biases", "location", "log_scale")
+    weights = {name: _array(getattr(layer, name)) for name in names}
+    return weights | {"given": np.array(layer.given)}
+
+
+def _fixed_ortho(layer: FixedOrtho) -> Arrays:
+    return {"matrix": _array(layer.matrix)}
+
+
+def _householder(layer: Householder) -> Arrays:
+    """Return the rotation that the reflectors make in float64: orthogonal to 1e-15, not to 1e-7."""
+    exact = Householder(layer.reflectors.shape[1], dtype="float64")
+    exact.build((None, layer.reflectors.shape[0]))
+    exact.set_weights([_array(weight) for weight in layer.weights])
+    return {"matrix": _array(exact.orthogonal())}
+
+
+_READERS: dict[type[Bijector], tuple[str, Callable[[Any], Arrays]]] = {
+    Affine: ("affine", _affine),
+    Coupling: ("coupling", _coupling),
+    FixedOrtho: ("rotation", _fixed_ortho),
+    Householder: ("rotation", _householder),
+    JointMixture: ("joint", _joint),
+    MixtureCDFGaussianization: ("mixture", _mixture),
+    Radial: ("radial", _radial),
+}
