@@ -108,7 +108,9 @@ def _coupling(layer: Coupling) -> Arrays:
 
 
 def _fixed_ortho(layer: FixedOrtho) -> Arrays:
-    return {"matrix": _array(layer.matrix)}
+    """Return the nearest orthogonal matrix: one rounded to float32 is orthogonal to 1e-7 only."""
+    left, _, right = np.linalg.svd(_array(layer.matrix))
+    return {"matrix": left @ right}
 
 
 def _householder(layer: Householder) -> Arrays:
