@@ -7,9 +7,8 @@ from typing import Any, Self
 
 import keras
 import numpy as np
-from keras import ops
 
-from rbig_keras.special import Tensor
+from rbig_keras.special import Tensor, tanh
 
 # Scales of standardised columns from e^-8 = 3e-4 to e^8: the engine's floor is 1e-3.
 BOUND = 8.0
@@ -70,7 +69,7 @@ class LogScaleClamp:
     def __call__(self, raw: Tensor) -> Tensor:
         """Return log-scales within the bounds."""
         centre, half = 0.5 * (self.high + self.low), 0.5 * (self.high - self.low)
-        return centre + half * ops.tanh(raw * (self.slope / half))
+        return centre + half * tanh(raw * (self.slope / half))
 
     def inverse(self, log_scales: np.ndarray) -> np.ndarray:
         """Return what is mapped to log-scales; not finite where these aren't within the bounds."""

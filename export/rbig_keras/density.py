@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from rbig_keras.blocks import RowFunction, as_graph, by_blocks
@@ -42,6 +43,7 @@ class Density(keras.Model):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, (N,)."""
+        self._check_finite(x)
         return by_blocks(self._log_prob, self._log_prob_graph, self._rows(x))
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
@@ -74,6 +76,7 @@ class Density(keras.Model):
         **kwargs: Any,
     ) -> Any:
         """Train as `keras.Model.fit` does; there are no targets, so y may be left out."""
+        self._check_finite(x)
         if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
             rows, targets, weights = validation_data
             validation_data = (rows, _targets(rows, targets, weights), weights)
@@ -109,7 +112,8 @@ class Density(keras.Model):
         weights = _row_weights(x, sample_weight, nll)
         if weights is None:
             return ops.mean(nll) + self._penalties()
-        mean = ops.divide_no_nan(ops.sum(weights * nll), ops.sum(weights))
+        total = ops.sum(weights)
+        mean = ops.sum(weights * nll) / ops.where(total > 0.0, total, 1.0)
         return mean + self._penalties()
 
     def _penalties(self) -> Any:
@@ -127,6 +131,17 @@ class Density(keras.Model):
         rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)
         self._check_shape(rows.shape)
         return rows
+
+    def _check_finite(self, x: Any) -> None:
+        """Raise ValueError for arrays with NaN or infinity; tensors may not exist yet."""
+        if isinstance(x, (np.ndarray, list)) and not np.isfinite(x).all():
+            rows = np.asarray(x)
+            first, *column = np.argwhere(~np.isfinite(rows))[0]
+            count = int((~np.isfinite(rows)).any(axis=-1).sum())
+            raise ValueError(
+                f"{self.name}: {count} row(s) are not finite, the first in row {first}, "
+                f"column {column[0] if column else 0}"
+            )
 
     def _check_shape(self, shape: tuple[int | None, ...]) -> None:
         expected, received = self.input_dim, tuple(shape)

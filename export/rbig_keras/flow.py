@@ -71,6 +71,7 @@ class GaussianizationFlow(Density):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return z (N, D) and log |det dz/dx| (N,)."""
+        self._check_finite(x)
         return by_blocks(self._forward, self._forward_graph, self._rows(x))
 
     def forward_with_intermediates(self, x: Tensor) -> list[Tensor]:
@@ -82,6 +83,7 @@ class GaussianizationFlow(Density):
 
     def invert(self, z: Tensor) -> Tensor:
         """Map latent rows (N, D) back to data."""
+        self._check_finite(z)
         return by_blocks(self._inverse, self._inverse_graph, self._rows(z))
 
     def sample(self, num_samples: int, seed: int | None = None) -> Tensor:

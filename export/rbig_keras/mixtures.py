@@ -11,6 +11,8 @@ from rbig_keras.root import monotone_root
 from rbig_keras.special import (
     LOG_SQRT_2PI,
     Tensor,
+    at_least,
+    at_most,
     log_mills,
     log_ndtr,
     log_normal_pdf,
@@ -56,7 +58,7 @@ class MixtureOfGaussians(NamedTuple):
         if clip is None:
             return z, log_slope
         limit = -NormalDist().inv_cdf(clip)
-        clipped = ops.clip(z, -limit, limit)
+        clipped = at_least(at_most(z, limit), -limit)
         return clipped, log_slope + 0.5 * (clipped - z) * (clipped + z)
 
     def quantile(self, z: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from keras import backend, ops
 
-from rbig_keras.special import Tensor
+from rbig_keras.special import Tensor, at_least, at_most
 
 Increasing = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Maps x to g(x) and log g'(x)."""
@@ -29,7 +29,7 @@ def monotone_root(function: Increasing, target: Tensor, low: Tensor, high: Tenso
     x = ops.stop_gradient(_search(function, target, low, high))
     value, log_slope = function(x)
     gap = target - value
-    derivative = ops.exp(ops.minimum(-log_slope, LOG_STEEPEST))
+    derivative = ops.exp(at_most(-log_slope, LOG_STEEPEST))
     return x + (gap - ops.stop_gradient(gap)) * ops.stop_gradient(derivative)
 
 
@@ -41,7 +41,7 @@ def _search(function: Increasing, target: Tensor, low: Tensor, high: Tensor) -> 
     would throw x to the middle of a bracket that may still be wide on one side.
     """
     unit = float(np.finfo(backend.standardize_dtype(target.dtype)).eps)
-    rounding = 8.0 * unit * ops.maximum(1.0, ops.abs(target))
+    rounding = 8.0 * unit * at_least(ops.abs(target), 1.0)
 
     def unfinished(low: Tensor, high: Tensor, x: Tensor, step: Tensor) -> Tensor:
         return ops.any(ops.abs(step) > unit * ops.abs(x))

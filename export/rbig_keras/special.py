@@ -63,6 +63,30 @@ def log_mills(u: Tensor) -> Tensor:
     return ops.log(ratio), gradient
 
 
+def at_least(x: Tensor, bound: Any) -> Tensor:
+    """Return the greater of x and a bound, a number or a tensor.
+
+    As `ops.maximum` does, which on JAX and PyTorch rounds float64 to float32; so do `ops.minimum`,
+    `ops.clip`, `ops.matmul` and `ops.cumsum` on one of them, and `ops.tanh` on the other.
+    """
+    return ops.where(x < bound, ops.zeros_like(x) + bound, x)
+
+
+def at_most(x: Tensor, bound: Any) -> Tensor:
+    """Return the lesser of x and a bound, a number or a tensor; see `at_least`."""
+    return ops.where(x > bound, ops.zeros_like(x) + bound, x)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Return the product of two matrices; see `at_least`."""
+    return ops.convert_to_tensor(a) @ ops.convert_to_tensor(b)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """Return the hyperbolic tangent, to rounding of 1; see `at_least`."""
+    return 2.0 * ops.sigmoid(2.0 * x) - 1.0
+
+
 def magnitude(u: Tensor) -> Tensor:
     """|u| with slope 1 at 0; that of `ops.abs` is 0, which loses the density at a mean."""
     return ops.where(u < 0.0, -u, u)
@@ -106,8 +130,8 @@ def ndtri_exp(log_p: Tensor) -> Tensor:
     One Newton step on log Phi(-u) = log p ends the search: it also takes the float32 polynomial's
     error near the median, where terms of size 10 cancel to 0, from 1e-6 to 1e-7.
     """
-    near = _quantile_near(ops.maximum(log_p, QUANTILE_LOG_MIN))
-    far = _quantile_far(ops.minimum(log_p, QUANTILE_LOG_MIN))
+    near = _quantile_near(at_least(log_p, QUANTILE_LOG_MIN))
+    far = _quantile_far(at_most(log_p, QUANTILE_LOG_MIN))
     u = ops.where(log_p < QUANTILE_LOG_MIN, far, near)
     ratio = mills(u)
     z = (log_p - log_normal_pdf(u) - ops.log(ratio)) * ratio - u

@@ -11,7 +11,7 @@ from keras import ops
 
 from rbig_keras.layers.base import Bijector
 from rbig_keras.layers.halves import checked_halves
-from rbig_keras.special import Tensor
+from rbig_keras.special import Tensor, at_least, matmul, tanh
 from rbig_numba.kernels.coefficients import MAX_LOG_SCALE, REACH
 
 
@@ -80,10 +80,10 @@ class Coupling(Bijector):
     def _predictions(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log sigma of the columns B, both (N, B)."""
         reach = math.sqrt(len(self.halves.known)) + REACH
-        distance = ops.sqrt(ops.maximum(ops.sum(known * known, axis=-1, keepdims=True), reach**2))
+        distance = ops.sqrt(at_least(ops.sum(known * known, axis=-1, keepdims=True), reach**2))
         seen = known * (reach / distance)
-        features = ops.tanh(ops.matmul(seen, self.projections) + self.biases)
+        features = tanh(matmul(seen, self.projections) + self.biases)
         bounded = ops.concatenate([ops.ones_like(known[:, :1]), features], axis=-1)
-        mean = ops.matmul(ops.concatenate([bounded, known], axis=-1), self.location)
-        free = ops.matmul(bounded, self.log_scale)
-        return mean, MAX_LOG_SCALE * ops.tanh(free / MAX_LOG_SCALE)
+        mean = matmul(ops.concatenate([bounded, known], axis=-1), self.location)
+        free = matmul(bounded, self.log_scale)
+        return mean, MAX_LOG_SCALE * tanh(free / MAX_LOG_SCALE)

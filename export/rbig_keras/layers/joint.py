@@ -58,8 +58,9 @@ class JointMixture(Bijector):
         deviations = x[..., None] - means
         slopes = ops.tril(self.slopes, k=-1)
         u = (deviations - ops.einsum("nik,kji->njk", deviations, slopes)) * ops.exp(-log_scales)
-        shares = _log_shares(u, log_scales)[:, :-1]
-        before = ops.pad(ops.cumsum(shares, axis=1), ((0, 0), (1, 0), (0, 0)))
+        shares = _log_shares(u, log_scales)
+        earlier = ops.cast(np.tri(x.shape[1], k=-1), x.dtype)
+        before = ops.einsum("ji,nik->njk", earlier, shares)
         log_weights = ops.log_softmax(self.log_weights + before, axis=-1)
         z, log_slope = gaussianize(u, log_weights, log_scales)
         return z, ops.sum(log_slope, axis=-1)

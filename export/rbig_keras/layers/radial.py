@@ -13,7 +13,7 @@ from keras import ops
 from rbig_keras.layers.base import Bijector
 from rbig_keras.mixtures import gaussianize
 from rbig_keras.root import monotone_root
-from rbig_keras.special import Tensor
+from rbig_keras.special import Tensor, at_least, at_most, matmul
 from rbig_numba.kernels.coefficients import LOG_RADIUS_MAX, LOG_RADIUS_REACH, wilson_hilferty
 
 
@@ -83,14 +83,14 @@ class Radial(Bijector):
     def _limits(self) -> Tensor:
         """Return the least and the greatest log r (2, G) that F maps."""
         nearest = ops.min(self.means - LOG_RADIUS_REACH * ops.exp(self.log_scales), axis=-1)
-        low = ops.maximum(nearest, -LOG_RADIUS_MAX)
+        low = at_least(nearest, -LOG_RADIUS_MAX)
         return ops.stack([low, ops.zeros_like(low) + LOG_RADIUS_MAX])
 
     def _log_radii(self, rows: Tensor, limits: Tensor) -> Tensor:
         """Return log |x| of each group (N, G), within limits."""
-        squares = ops.matmul(rows * rows, ops.cast(self._membership, rows.dtype))
-        log_r = 0.5 * ops.log(ops.maximum(squares, math.exp(-2.0 * LOG_RADIUS_MAX)))
-        return ops.minimum(ops.maximum(log_r, limits[0]), limits[1])
+        squares = matmul(rows * rows, ops.cast(self._membership, rows.dtype))
+        log_r = 0.5 * ops.log(at_least(squares, math.exp(-2.0 * LOG_RADIUS_MAX)))
+        return at_most(at_least(log_r, limits[0]), limits[1])
 
     def _columns(self, log_r: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and log dz / d log r, both (N, G)."""
@@ -140,6 +140,6 @@ def _rows(column: Tensor) -> Callable[..., Tensor]:
     """Return an initializer of arrays (G, K), all columns of which are the one given."""
 
     def fill(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
-        return ops.broadcast_to(ops.cast(column, dtype)[:, None], shape)
+        return ops.cast(column, dtype)[:, None] + ops.zeros(shape, dtype)
 
     return fill

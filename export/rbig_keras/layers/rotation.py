@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
-from rbig_keras.special import Tensor
+from rbig_keras.special import Tensor, matmul
 
 
 class _Rotation(Bijector):
@@ -21,11 +21,11 @@ class _Rotation(Bijector):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate rows."""
-        return ops.matmul(x, self.orthogonal()), ops.zeros_like(x[:, 0])
+        return matmul(x, self.orthogonal()), ops.zeros_like(x[:, 0])
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate rows back."""
-        return ops.matmul(y, ops.transpose(self.orthogonal())), ops.zeros_like(y[:, 0])
+        return matmul(y, ops.transpose(self.orthogonal())), ops.zeros_like(y[:, 0])
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
@@ -134,9 +134,9 @@ class Householder(_Rotation):
     def orthogonal(self) -> Tensor:
         """Return H_1 ... H_M diag(signs)."""
         v = ops.convert_to_tensor(self.reflectors)
-        gram = ops.matmul(ops.transpose(v), v)
+        gram = matmul(ops.transpose(v), v)
         inverse_t = ops.triu(gram, k=1) + 0.5 * ops.diag(ops.diagonal(gram))
-        product = ops.matmul(v, ops.solve_triangular(inverse_t, ops.transpose(v)))
+        product = matmul(v, ops.solve_triangular(inverse_t, ops.transpose(v)))
         return (ops.eye(v.shape[0], dtype=v.dtype) - product) * self.signs
 
 
