@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint bench quality clean
+.PHONY: demo test test-backends lint bench quality clean
 
 # The same on a person's own data: make demo TABLE=my.csv
 demo: $(READY)
@@ -12,9 +12,17 @@ demo: $(READY)
 # Processes of their own: TensorFlow and Dask stay out of the engine's, so that a hidden import of
 # them can't go unseen.
 test: $(READY)
-	@$(BIN)/python -m pytest tests --ignore=tests/export --ignore=tests/cluster
+	@$(BIN)/python -m pytest tests $(foreach part,backends cluster export,--ignore=tests/$(part))
 	@$(BIN)/python -m pytest tests/cluster
 	@$(BIN)/python -m pytest tests/export
+
+# One process per backend of Keras: it is chosen at import.
+test-backends: $(READY)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[backends]'
+	@for backend in tensorflow jax torch; do \
+		echo "Keras on $$backend"; \
+		KERAS_BACKEND=$$backend JAX_ENABLE_X64=1 $(BIN)/python -m pytest tests/backends || exit 1; \
+	done
 
 lint: $(READY)
 	@$(BIN)/ruff check

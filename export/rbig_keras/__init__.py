@@ -7,6 +7,7 @@ from rbig_keras.convert import export_to_keras
 from rbig_keras.density import base_nll_loss
 from rbig_keras.ensemble import MixtureOfFlows
 from rbig_keras.factories import make_coupling_flow, make_gaussianization_flow
+from rbig_keras.fine_tuning import fine_tune
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.mixtures import MixtureOfGaussians
 from rbig_keras.parity import Parity, parity
@@ -20,6 +21,7 @@ __all__ = [
     "Parity",
     "base_nll_loss",
     "export_to_keras",
+    "fine_tune",
     "import_from_keras",
     "initialize_flow_from_ig",
     "make_coupling_flow",

@@ -94,9 +94,7 @@ def fine_tune(
             keras.callbacks.ReduceLROnPlateau(
                 "val_loss", factor=SLOWER, patience=SLOWER_AFTER, min_delta=0.0
             ),
-            keras.callbacks.EarlyStopping(
-                "val_loss", patience=patience, restore_best_weights=True
-            ),
+            keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True),
             *callbacks,
         ],
     )

@@ -26,6 +26,8 @@ class Bijector(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
+        if keras.config.backend() == "jax" and self.compute_dtype == "float64":
+            _check_jax_keeps_doubles(self.name)
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) towards the latent space; return them and log |det dy/dx| (N,)."""
@@ -42,3 +44,12 @@ class Bijector(keras.layers.Layer):
         y, log_det = self.forward_and_log_det(x)
         self.add_loss(-ops.mean(log_det))
         return y
+
+
+def _check_jax_keeps_doubles(name: str) -> None:
+    import jax
+
+    if not jax.config.jax_enable_x64:
+        raise ValueError(
+            f"{name}: JAX rounds float64 to float32 unless the environment says JAX_ENABLE_X64=1"
+        )
