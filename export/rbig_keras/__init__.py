@@ -1,5 +1,14 @@
 """Fitted Gaussianizations as Keras flows: the same arrays, one layer per bijection, trainable."""
 
+try:
+    import keras  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"Keras needs {error.name}: pip install {error.name}, or name an installed backend in the "
+        "environment: KERAS_BACKEND=tensorflow, jax or torch",
+        name=error.name,
+    ) from error
+
 from rbig_keras.back import import_from_keras
 from rbig_keras.bijectors import *  # noqa: F403
 from rbig_keras.bijectors import __all__ as _bijectors
@@ -11,6 +20,7 @@ from rbig_keras.fine_tuning import fine_tune
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.mixtures import MixtureOfGaussians
 from rbig_keras.parity import Parity, parity
+from rbig_keras.scorer import Scorer
 from rbig_keras.warm_start import initialize_flow_from_ig
 
 __all__ = [
@@ -19,6 +29,7 @@ __all__ = [
     "MixtureOfFlows",
     "MixtureOfGaussians",
     "Parity",
+    "Scorer",
     "base_nll_loss",
     "export_to_keras",
     "fine_tune",

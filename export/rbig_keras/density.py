@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.blocks import RowFunction, as_graph, by_blocks
+from rbig_keras.layers.base import keep_precision
 from rbig_keras.special import Tensor, log_normal_pdf
 
 
@@ -35,6 +36,7 @@ class Density(keras.Model):
 
     def __init__(self, input_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        keep_precision(self)
         self.input_dim = input_dim
 
     def get_config(self) -> dict[str, Any]:
@@ -94,6 +96,14 @@ class Density(keras.Model):
         """Return the mean negative log-likelihood, as `keras.Model.evaluate` does."""
         targets = _targets(x, y, sample_weight)
         return super().evaluate(x, targets, sample_weight=sample_weight, **kwargs)
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+        """Write the model's call for a server, as `keras.Model.export` does.
+
+        That of a flow gives latent rows; for log-densities export `Scorer(flow)`.
+        """
+        self(np.zeros((1, self.input_dim)))  # Keras exports what was called once
+        super().export(filepath, format=format, **kwargs)
 
     def compute_loss(
         self,

@@ -67,7 +67,7 @@ def gradients(model, x, **kwargs):
     return [(old - new) / STEP for old, new in zip(before, after, strict=True)], before
 
 
-def differences(model, start, value, n_each=3):
+def differences(model, start, value, n_each):
     """Central differences of a function of the weights, for a few numbers of each."""
     rng = np.random.default_rng(0)
     for v, array in zip(model.trainable_variables, start, strict=True):
@@ -93,7 +93,7 @@ def test_gradients_of_the_loss(model_of_all_kinds, rows, dtype):
     def loss():
         return -np.average(numpy(flow.log_prob(x)), weights=weights)
 
-    for number, i, expected in differences(flow, start, loss):
+    for number, i, expected in differences(flow, start, loss, n_each=3):
         assert exact[number].flat[i] == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 

@@ -5,12 +5,15 @@ Legend: N rows, D columns, K components; log-densities and log-determinants in n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import keras
 from keras import ops
 
 from rbig_keras.special import Tensor
+
+# Of the layers' configurations in files; grows when an older version would misread them.
+FORMAT = 1
 
 
 class Bijector(keras.layers.Layer):
@@ -26,8 +29,28 @@ class Bijector(keras.layers.Layer):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
-        if keras.config.backend() == "jax" and self.compute_dtype == "float64":
-            _check_jax_keeps_doubles(self.name)
+        keep_precision(self)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments, and the format they are in."""
+        return {**super().get_config(), "format": FORMAT}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make a layer from `get_config`'s result.
+
+        Raises
+        ------
+        ValueError
+            If it is of a newer version. Names the layer.
+        """
+        arguments = {name: value for name, value in config.items() if name != "format"}
+        if config.get("format", FORMAT) > FORMAT:
+            raise ValueError(
+                f"{config.get('name')} ({cls.__name__}) was written by a newer rbig_keras, in format "
+                f"{config['format']}; this one reads formats up to {FORMAT}: upgrade rbig-numba"
+            )
+        return cls(**arguments)
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) towards the latent space; return them and log |det dy/dx| (N,)."""
@@ -46,10 +69,24 @@ class Bijector(keras.layers.Layer):
         return y
 
 
-def _check_jax_keeps_doubles(name: str) -> None:
-    import jax
+def keep_precision(layer: keras.layers.Layer) -> None:
+    """Make a layer compute in the dtype of its weights, whatever a mixed policy says.
 
-    if not jax.config.jax_enable_x64:
-        raise ValueError(
-            f"{name}: JAX rounds float64 to float32 unless the environment says JAX_ENABLE_X64=1"
-        )
+    Raises
+    ------
+    ValueError
+        If that is half precision, or JAX isn't allowed doubles. Names the layer.
+    """
+    dtype = layer.variable_dtype
+    if layer.compute_dtype != dtype:
+        layer.dtype_policy = keras.DTypePolicy(dtype)
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"{layer.name}: {dtype} can't hold tails; take float32 or float64")
+    if dtype == "float64" and keras.config.backend() == "jax":
+        import jax
+
+        if not jax.config.jax_enable_x64:
+            raise ValueError(
+                f"{layer.name}: JAX rounds float64 to float32 unless the environment says "
+                "JAX_ENABLE_X64=1"
+            )

@@ -82,7 +82,7 @@ class MixtureCDFCoupling(Bijector):
         """Make a layer from `get_config`'s result."""
         deserialize = keras.saving.deserialize_keras_object
         parts = {name: deserialize(config[name]) for name in ("conditioner", "log_scale_clamp")}
-        return cls(**{**config, **parts})
+        return super().from_config({**config, **parts})
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Build the conditioner, and check what it returns."""
