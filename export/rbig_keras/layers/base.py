@@ -47,8 +47,8 @@ class Bijector(keras.layers.Layer):
         arguments = {name: value for name, value in config.items() if name != "format"}
         if config.get("format", FORMAT) > FORMAT:
             raise ValueError(
-                f"{config.get('name')} ({cls.__name__}) was written by a newer rbig_keras, in format "
-                f"{config['format']}; this one reads formats up to {FORMAT}: upgrade rbig-numba"
+                f"{config.get('name')} ({cls.__name__}) was written by a newer rbig_keras, in "
+                f"format {config['format']}; this one reads up to {FORMAT}: upgrade rbig-numba"
             )
         return cls(**arguments)
 
