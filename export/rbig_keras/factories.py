@@ -96,7 +96,7 @@ def make_gaussianization_flow(
     if mixture_init_data is None:
         mixture_init_data = np.random.default_rng(0).normal(size=(NORMAL_ROWS, input_dim))
     if clip is None:
-        _start_mixtures(flow, _checked_rows(mixture_init_data, input_dim))
+        start_mixtures(flow, _checked_rows(mixture_init_data, input_dim))
     else:
         _start_as_given(flow, _checked_rows(mixture_init_data, input_dim))
     return flow
@@ -201,7 +201,8 @@ def _normal_quantiles(n_components: int) -> np.ndarray:
     return np.array([NormalDist().inv_cdf(level) for level in _levels(n_components)])
 
 
-def _start_mixtures(flow: GaussianizationFlow, rows: np.ndarray) -> None:
+def start_mixtures(flow: GaussianizationFlow, rows: np.ndarray) -> None:
+    """Start all mixtures of columns at the quantiles of rows (N, D), pushed from layer to layer."""
     for layer in flow.bijector_layers:
         if isinstance(layer, MixtureCDFGaussianization):
             mean, deviation = rows.mean(axis=0), rows.std(axis=0)

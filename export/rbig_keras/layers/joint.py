@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from rbig_keras.gaussianize import gaussianize
 from rbig_keras.layers.base import Bijector
-from rbig_keras.mixtures import gaussianize
 from rbig_keras.root import monotone_root
 from rbig_keras.special import Tensor, log_ndtr, magnitude
 
@@ -54,36 +54,44 @@ class JointMixture(Bijector):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize all columns side by side: in x, what each depends on is known."""
-        means, log_scales = ops.transpose(self.means), ops.transpose(self.log_scales)
-        deviations = x[..., None] - means
+        log_scales = ops.expand_dims(self.log_scales, 1)
+        deviations = x - ops.expand_dims(self.means, 1)
         slopes = ops.tril(self.slopes, k=-1)
-        u = (deviations - ops.einsum("nik,kji->njk", deviations, slopes)) * ops.exp(-log_scales)
-        shares = _log_shares(u, log_scales)
+        expected = ops.einsum("kni,kji->knj", deviations, slopes)
+        u = (deviations - expected) * ops.exp(-log_scales)
         earlier = ops.cast(np.tri(x.shape[1], k=-1), x.dtype)
-        before = ops.einsum("ji,nik->njk", earlier, shares)
-        log_weights = ops.log_softmax(self.log_weights + before, axis=-1)
+        before = ops.einsum("ji,kni->knj", earlier, _log_shares(u, log_scales))
+        log_weights = ops.log_softmax(_column_of(self.log_weights)[..., None] + before, axis=0)
         z, log_slope = gaussianize(u, log_weights, log_scales)
         return z, ops.sum(log_slope, axis=-1)
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Invert one column after the other by a safeguarded Newton search."""
         slopes, scales = ops.tril(self.slopes, k=-1), ops.exp(self.log_scales)
-        log_weights = ops.log_softmax(self.log_weights + ops.zeros_like(y[:, :1]))
+        log_weights = ops.log_softmax(
+            _column_of(self.log_weights) + ops.zeros_like(y[:, 0]), axis=0
+        )
         x: list[Tensor] = []
         deviations: list[Tensor] = []
         for j in range(y.shape[1]):
-            means, log_scales = self.means[:, j], self.log_scales[:, j]
+            own, log_scales = _column_of(self.means[:, j]), _column_of(self.log_scales[:, j])
+            means = own + ops.zeros_like(log_weights)
             if j > 0:
-                before = ops.stack(deviations, axis=1)
-                means = means + ops.einsum("nik,ki->nk", before, slopes[:, j, :j])
-            low, high = _bracket(y[:, j], means, scales[:, j], log_weights)
+                before = ops.stack(deviations, axis=-1)
+                means = means + ops.einsum("kni,ki->kn", before, slopes[:, j, :j])
+            low, high = _bracket(y[:, j], means, _column_of(scales[:, j]), log_weights)
             column = partial(_column, means, log_scales, log_weights)
             x.append(monotone_root(column, y[:, j], low, high))
-            deviations.append(x[j][:, None] - self.means[:, j])
-            u = (x[j][:, None] - means) / scales[:, j]
-            log_weights = ops.log_softmax(log_weights + _log_shares(u, log_scales), axis=-1)
+            deviations.append(x[j] - own)
+            u = (x[j] - means) * ops.exp(-log_scales)
+            log_weights = ops.log_softmax(log_weights + _log_shares(u, log_scales), axis=0)
         rows = ops.stack(x, axis=1)
         return rows, -self.forward_and_log_det(rows)[1]
+
+
+def _column_of(parameters: Tensor) -> Tensor:
+    """Return parameters (K,) as (K, 1)."""
+    return ops.expand_dims(parameters, -1)
 
 
 def _bracket(
@@ -94,26 +102,26 @@ def _bracket(
     Components that hold less than NEGLIGIBLE of the smaller tail, all of them together, move z by
     less than MARGIN; far out they would cost 30 bisections.
     """
-    tail = log_ndtr(-ops.abs(z)) + math.log(NEGLIGIBLE / means.shape[-1])
-    counts = log_weights >= tail[:, None]
-    ends, margin = means + scales * z[:, None], MARGIN * scales
-    low = ops.min(ops.where(counts, ends - margin, np.inf), axis=-1)
-    return low, ops.max(ops.where(counts, ends + margin, -np.inf), axis=-1)
+    tail = log_ndtr(-ops.abs(z)) + math.log(NEGLIGIBLE / means.shape[0])
+    counts = log_weights >= tail
+    ends, margin = means + scales * z, MARGIN * scales
+    low = ops.min(ops.where(counts, ends - margin, np.inf), axis=0)
+    return low, ops.max(ops.where(counts, ends + margin, -np.inf), axis=0)
 
 
 def _column(
     means: Tensor, log_scales: Tensor, log_weights: Tensor, x: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Return z and log dz/dx, both (N,), of one column with weights and means (N, K)."""
-    return gaussianize((x[:, None] - means) * ops.exp(-log_scales), log_weights, log_scales)
+    """Return z and log dz/dx, both (N,), of one column with weights and means (K, N)."""
+    return gaussianize((x - means) * ops.exp(-log_scales), log_weights, log_scales)
 
 
 def _log_shares(u: Tensor, log_scales: Tensor) -> Tensor:
-    """Return log phi(u) / s (..., K), less a number common to all components.
+    """Return log phi(u) / s (K, ...), less a number common to all components.
 
     What is left over are differences of squares, small where it matters: the squares themselves,
     1e6 and more far out, would lose 0.06 to rounding in float32.
     """
     distance = magnitude(u)
-    nearest = ops.stop_gradient(ops.min(distance, axis=-1, keepdims=True))
+    nearest = ops.stop_gradient(ops.min(distance, axis=0, keepdims=True))
     return -0.5 * (distance - nearest) * (distance + nearest) - log_scales

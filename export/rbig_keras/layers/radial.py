@@ -11,8 +11,7 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
-from rbig_keras.mixtures import gaussianize
-from rbig_keras.root import monotone_root
+from rbig_keras.mixtures import MixtureOfGaussians
 from rbig_keras.special import Tensor, at_least, at_most, matmul
 from rbig_numba.kernels.coefficients import LOG_RADIUS_MAX, LOG_RADIUS_REACH, wilson_hilferty
 
@@ -72,12 +71,11 @@ class Radial(Bijector):
         return self._stretched(x, log_r, log_g, limits, slope)
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return to the radii of the data; brackets as in `MixtureCDFGaussianization`."""
+        """Return to the radii of the data."""
         limits = self._outward(self._limits())[0]
         log_g = self._log_radii(y, limits)
         z = self._latents(log_g)
-        ends = self.means + ops.exp(self.log_scales) * z[..., None]
-        log_r = monotone_root(self._columns, z, ops.min(ends, axis=-1), ops.max(ends, axis=-1))
+        log_r = self._mixture().quantile(z)
         return self._stretched(y, log_g, log_r, limits, -self._outward(log_r)[1])
 
     def _limits(self) -> Tensor:
@@ -94,8 +92,10 @@ class Radial(Bijector):
 
     def _columns(self, log_r: Tensor) -> tuple[Tensor, Tensor]:
         """Return z and log dz / d log r, both (N, G)."""
-        u = (log_r[..., None] - self.means) * ops.exp(-self.log_scales)
-        return gaussianize(u, ops.log_softmax(self.log_weights, axis=-1), self.log_scales)
+        return self._mixture().gaussianize(log_r)
+
+    def _mixture(self) -> MixtureOfGaussians:
+        return MixtureOfGaussians(self.log_weights, self.means, self.log_scales)
 
     def _outward(self, log_r: Tensor) -> tuple[Tensor, Tensor]:
         """Return log g and log (d log g / d log r), both (N, G)."""
