@@ -1,0 +1,95 @@
+"""The Keras flow: steps of training, and the warm start, against how both are usually written.
+
+python -m benchmarks.flow [--json OUT]; needs Keras.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from benchmarks.harness import parser, report, timed
+from benchmarks.notebook import Notebook
+from benchmarks.plain_flow import plain_flow
+from rbig_keras import base_nll_loss, initialize_flow_from_ig, make_gaussianization_flow
+
+N_BLOCKS, N_COMPONENTS, BATCH, STEPS, ROUNDS = 8, 8, 512, 40, 7
+START_ROWS, START_COLUMNS = 100_000, 8
+
+
+class Epochs(keras.callbacks.Callback):
+    """Seconds of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Start the clock."""
+        self.begun = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop it."""
+        self.seconds.append(time.perf_counter() - self.begun)
+
+
+def step_seconds(flows: dict[str, keras.Model], n_columns: int) -> dict[str, float]:
+    """Return the median seconds of a step of each, timed by turns after an epoch to warm up."""
+    rows = np.random.default_rng(0).normal(size=(BATCH * STEPS, n_columns)).astype("float32")
+    seconds: dict[str, list[float]] = {name: [] for name in flows}
+    for number in range(1 + ROUNDS):
+        for name, flow in flows.items():
+            epochs = Epochs()
+            flow.fit(rows, rows, batch_size=BATCH, verbose=0, callbacks=[epochs])
+            if number:
+                seconds[name] += epochs.seconds
+    return {name: float(np.median(each)) / STEPS for name, each in seconds.items()}
+
+
+def steps(n_columns: int) -> dict[str, float]:
+    """Compare steps of flows of a number of columns, compiled by XLA and not."""
+    figures: dict[str, float] = {}
+    for jit in (False, True):
+        flows = {
+            "plain": plain_flow(n_columns, N_BLOCKS, N_COMPONENTS),
+            "ours": make_gaussianization_flow(n_columns, N_BLOCKS, num_components=N_COMPONENTS),
+        }
+        for flow in flows.values():
+            flow.compile(keras.optimizers.Adam(1e-3), loss=base_nll_loss, jit_compile=jit)
+        suffix = ", XLA" if jit else ""
+        for name, seconds in step_seconds(flows, n_columns).items():
+            figures[f"step, {n_columns} columns, {name}{suffix}, ms"] = 1e3 * seconds
+    plain = figures[f"step, {n_columns} columns, plain, ms"]
+    for suffix in ("", ", XLA"):
+        ours = figures[f"step, {n_columns} columns, ours{suffix}, ms"]
+        figures[f"step, {n_columns} columns, times faster than plain{suffix}"] = plain / ours
+    return figures
+
+
+def warm_start() -> dict[str, float]:
+    """Compare the start of one block with scikit-learn's PCA and mixtures."""
+    rng = np.random.default_rng(0)
+    rows = rng.gamma(2.0, size=(START_ROWS, START_COLUMNS)) @ rng.normal(size=(START_COLUMNS, 8))
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    flow = make_gaussianization_flow(START_COLUMNS, 1, num_components=N_COMPONENTS)
+    initialize_flow_from_ig(flow, rows[:2000])  # compiles
+    ours = np.median([timed(lambda: initialize_flow_from_ig(flow, rows))[0] for _ in range(3)])
+    theirs, _ = timed(lambda: Notebook(1, N_COMPONENTS).fit(rows))
+    return {
+        "warm start of a block, ours, s": float(ours),
+        "warm start of a block, scikit-learn, s": theirs,
+        "warm start, times faster": theirs / float(ours),
+    }
+
+
+def main() -> None:
+    """Print all figures."""
+    options = parser(__doc__ or "").parse_args()
+    report({**steps(2), **steps(16), **warm_start()}, options.json)
+
+
+if __name__ == "__main__":
+    main()
