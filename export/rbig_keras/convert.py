@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,11 @@ Builder = Callable[..., tuple[Bijector, Arrays]]
 
 
 def export_to_keras(
-    model: Any, dtype: str = "float32", *, trainable_rotation: bool = True
+    model: Any,
+    dtype: str = "float32",
+    *,
+    trainable_rotation: bool = True,
+    into: GaussianizationFlow | None = None,
 ) -> GaussianizationFlow | MixtureOfFlows:
     """Turn a fitted model into a Keras flow, one layer per bijection.
 
@@ -43,6 +48,8 @@ def export_to_keras(
     trainable_rotation : bool
         Rotations become `Householder` layers, which stay orthogonal in training, or, if false,
         `FixedOrtho` layers.
+    into : GaussianizationFlow, default=None
+        A flow of the same architecture and dtype, compiled perhaps, that takes the numbers over.
 
     Returns
     -------
@@ -56,7 +63,8 @@ def export_to_keras(
         If the model isn't fitted.
     ValueError
         For an unknown dtype, for an array that the dtype can't hold, and for a kind of bijection
-        that has no layer.
+        that has no layer. For a flow that the model doesn't fit onto; names the first layer that
+        differs, and leaves the flow as it is.
     """
     check_is_fitted(model)
     if dtype not in DTYPES:
@@ -65,7 +73,28 @@ def export_to_keras(
     if hasattr(model, "estimators_"):
         flows = [_flow(builders, member.flow_, dtype) for member in model.estimators_]
         return MixtureOfFlows(flows, dtype=dtype)
-    return _flow(builders, model.flow_, dtype)
+    flow = _flow(builders, model.flow_, dtype)
+    return flow if into is None else _moved(flow, into)
+
+
+def _moved(flow: GaussianizationFlow, into: GaussianizationFlow) -> GaussianizationFlow:
+    """Return a flow with the weights of another one of the same layers."""
+    pairs = zip_longest(flow.bijector_layers, into.bijector_layers)
+    for number, (mine, theirs) in enumerate(pairs):
+        if _described(mine) != _described(theirs):
+            raise ValueError(
+                f"the model doesn't fit onto {into.name}: layer {number} is {_described(mine)} in "
+                f"the model, {_described(theirs)} in the flow"
+            )
+    into.set_weights(flow.get_weights())
+    return into
+
+
+def _described(layer: Bijector | None) -> str:
+    if layer is None:
+        return "missing"
+    shapes = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
+    return f"{type(layer).__name__} ({shapes})"
 
 
 def _flow(builders: dict[str, Builder], flow: Any, dtype: str) -> GaussianizationFlow:

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
-from rbig_keras import FixedOrtho, Householder, export_to_keras
+from rbig_keras import FixedOrtho, Householder, export_to_keras, make_gaussianization_flow
 from rbig_numba import RBIG
 
 CLASSES = {"affine": "Affine", "rotation": "Householder", "mixture": "MixtureCDFGaussianization"}
@@ -85,3 +85,23 @@ def test_names_an_array_that_float32_cannot_hold(arrays):
     with pytest.raises(ValueError, match=rf"affine_0\.{next(iter(arrays))} .* float32"):
         export_to_keras(model, dtype="float32")
     assert export_to_keras(model, dtype="float64").dtype == "float64"
+
+
+def test_a_flow_takes_a_model_over(small_model, moons):
+    other = RBIG(blocks="classic", n_blocks=2, n_components=4, random_state=1).fit(moons)
+    flow = export_to_keras(small_model)
+    flow.compile("adam")
+    assert export_to_keras(other, into=flow) is flow
+    np.testing.assert_array_equal(flow.log_prob(moons), export_to_keras(other).log_prob(moons))
+
+
+def test_a_flow_that_differs_is_named_and_left_alone(small_model, model, moons):
+    flow = export_to_keras(small_model)
+    before = flow.log_prob(moons)
+    message = r"layer 1 is .*means \(2, 9\).* in the model, .*means \(2, 5\).* in the flow"
+    with pytest.raises(ValueError, match=message):
+        export_to_keras(model, into=flow)
+    short = make_gaussianization_flow(2, 1)
+    with pytest.raises(ValueError, match=r"layer 0 is Affine .* in the model, Householder"):
+        export_to_keras(small_model, into=short)
+    np.testing.assert_array_equal(flow.log_prob(moons), before)
