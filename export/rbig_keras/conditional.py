@@ -46,37 +46,40 @@ def fit_coupling(
         )
     if conditioner == "fit":
         chosen = draws.permutation(len(known))[:REGRESSED_ROWS]
-        features = _features(layer, dense, known[chosen])
-        experts = [
-            _best_experts(features, column, mixture)
-            for column, mixture in zip(
-                other[chosen].T.astype(float), mixtures.swapaxes(0, 1), strict=True
-            )
-        ]
-        logits, means = (np.stack([e[i] for e in experts], axis=1) for i in (0, 1))
-        raw = layer.log_scale_clamp.inverse(np.stack([e.log_scales for e in experts]))
-        bias = np.stack([logits[0], means[0], raw])
-        kernel = np.stack([logits[1:], means[1:], np.zeros_like(means[1:])], axis=1)
-        _check_clamp(layer, bias)
-        dense.kernel.assign(kernel.reshape(dense.kernel.shape))
-        dense.bias.assign(bias.ravel())
+        _regress(layer, dense, known[chosen], other[chosen].astype(float), mixtures)
+
+
+def _regress(
+    layer: MixtureCDFCoupling,
+    dense: keras.layers.Dense,
+    known: np.ndarray,
+    other: np.ndarray,
+    mixtures: np.ndarray,
+) -> None:
+    """Assign kernel and bias that make mixtures (3, B, K) of the columns B depend on the others."""
+    features = _features(layer, dense, known)
+    columns = zip(other.T, mixtures.swapaxes(0, 1), strict=True)
+    experts = [_best_experts(features, column, mixture) for column, mixture in columns]
+    logits = np.stack([each.logits for each in experts], axis=1)
+    means = np.stack([each.means for each in experts], axis=1)
+    log_scales = np.stack([each.log_scales for each in experts])
+    bias = _packed(layer, np.stack([logits[0], means[0], log_scales]))
+    kernel = np.stack([logits[1:], means[1:], np.zeros_like(means[1:])], axis=1)
+    dense.kernel.assign(kernel.reshape(dense.kernel.shape))
+    dense.bias.assign(bias.ravel())
 
 
 def _packed(layer: MixtureCDFCoupling, mixtures: np.ndarray) -> np.ndarray:
     """Return mixtures (3, B, K) as a conditioner returns them."""
     packed = mixtures.copy()
     packed[2] = layer.log_scale_clamp.inverse(mixtures[2])
-    _check_clamp(layer, packed)
-    return packed
-
-
-def _check_clamp(layer: MixtureCDFCoupling, packed: np.ndarray) -> None:
     if not np.isfinite(packed[2]).all():
         raise ValueError(
             f"{layer.name}: the clamp of log-scales can't represent the fit, whose components are "
             "narrower or wider than its bounds: give log_scale_clamp=LogScaleClamp(low, high) "
             "wider ones"
         )
+    return packed
 
 
 def _features(
