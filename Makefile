@@ -31,7 +31,7 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 # Takes half an hour, best with nothing else running. DATA=folder of .npy tables adds EM's quality.
-BENCHMARKS := kernels em joint fit scale startup
+BENCHMARKS := kernels em joint fit scale startup flow
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.kernels --json out/kernels.json
 	@$(BIN)/python -m benchmarks.em --json out/em.json $(if $(DATA),--data "$(DATA)")
@@ -39,6 +39,7 @@ bench: $(READY)
 	@$(BIN)/python -m benchmarks.fit --json out/fit.json
 	@$(BIN)/python -m benchmarks.scale --json out/scale.json
 	@$(BIN)/python -m benchmarks.startup --json out/startup.json
+	@$(BIN)/python -m benchmarks.flow --json out/flow.json
 	@$(BIN)/python -m benchmarks.readme $(BENCHMARKS:%=out/%.json)
 
 # Takes an hour: every estimator on every table of DATA, and every rule for far rows on some.
@@ -46,6 +47,7 @@ quality: $(READY)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[bench]'
 	@$(BIN)/python -m benchmarks.quality --data "$(DATA)" --ablation --page docs/quality.md
 	@$(BIN)/python -m benchmarks.tails --data "$(DATA)" --page docs/tails.md
+	@$(BIN)/python -m benchmarks.fine_tuning --data "$(DATA)" --page docs/fine_tuning.md
 
 clean:
 	@rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

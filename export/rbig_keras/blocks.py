@@ -13,10 +13,11 @@ from rbig_keras.special import Tensor
 RowFunction = Callable[[Tensor], Any]
 """Maps rows (N, D) to tensors whose first axis is N."""
 
-# Numbers (rows times columns) in a block: with 8 components a temporary is 4 MB in float32.
-BLOCK = 2**17
+# Numbers (rows times columns) in a block: with 8 components a temporary is 16 MB in float32. Blocks
+# of a quarter take 1.5 times as long: the operations' dispatch counts.
+BLOCK = 2**19
 # Tracing a flow of 8 mixtures takes 2 s, the inverse 7 s; a graph then is 3 to 4 times faster.
-GRAPH_BLOCKS = 8
+GRAPH_BLOCKS = 2
 
 
 def by_blocks(function: RowFunction, graph: RowFunction, rows: Tensor) -> Any:
