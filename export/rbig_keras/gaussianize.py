@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras import backend, ops
+from keras import ops
 
 from rbig_keras.special import Tensor, at_most, magnitude, mills, ndtri_exp
 
 SQRT_HALF, DENSITY_AT_0 = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
-# exp of it is finite in a dtype.
-LOG_LARGEST = {"float32": 80.0, "float64": 700.0}
 
 
 def gaussianize(u: Tensor, log_weights: Tensor, log_scales: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,8 +30,7 @@ def gaussianize(u: Tensor, log_weights: Tensor, log_scales: Tensor) -> tuple[Ten
 @ops.custom_gradient
 def _gaussianize(u: Tensor, log_weights: Tensor, log_scales: Tensor) -> tuple[Tensor, Any]:
     """Return z and log dz/dx as one tensor (2, ...): PyTorch takes gradients of one output only."""
-    weights = ops.exp(log_weights)
-    excess = ops.sum(weights * ops.erf(SQRT_HALF * u), axis=0)
+    excess = ops.sum(ops.exp(log_weights) * ops.erf(SQRT_HALF * u), axis=0)
     side = ops.where(excess > 0.0, ops.zeros_like(excess) - 1.0, 1.0)
     # From here on v <= 0 is the way into the smaller tail: T = sum_k w_k Phi(v_k) <= 1/2.
     v, distance = u * side, magnitude(u)
@@ -48,8 +45,9 @@ def _gaussianize(u: Tensor, log_weights: Tensor, log_scales: Tensor) -> tuple[Te
     density = DENSITY_AT_0 * ops.exp(base - 0.5 * (distance - nearest) * (distance + nearest))
     fall = ops.exp(peak - pivot)
     tail = density * fall * mills(distance)
-    largest = LOG_LARGEST[backend.standardize_dtype(u.dtype)]
-    mass = ops.where(v < 0.0, tail, weights * ops.exp(at_most(-pivot, largest)) - tail)
+    # Not w exp(-pivot): given far columns a component may weigh exp(-3000), and hold most of T.
+    whole = ops.exp(at_most(log_weights - pivot, 0.0))
+    mass = ops.where(v < 0.0, tail, whole - tail)
     total = ops.sum(mass, axis=0)
     of_x = density * ops.exp(-log_scales)
     total_of_x = ops.sum(of_x, axis=0)

@@ -246,3 +246,20 @@ def test_householder_stays_orthogonal_in_training(dtype, rng):
     assert np.abs(layer.reflectors.numpy() - start).max() > 0.1
     q = layer.orthogonal().numpy()
     np.testing.assert_allclose(q.T @ q, np.eye(D), rtol=0, atol=20 * EPS[dtype])
+
+
+@each_dtype
+def test_mixture_of_weights_that_underflow(dtype):
+    """As a joint mixture's are, given far columns: the lighter component holds the smaller tail."""
+    arrays = {
+        "log_weights": np.array([[0.0, -3000.0, -200.0]]),
+        "means": np.array([[0.0, -150.0, 40.0]]),
+        "log_scales": np.zeros((1, 3)),
+    }
+    layer = with_weights(MixtureCDFGaussianization(3, dtype=dtype), arrays, n_columns=1)
+    x = np.linspace(-160.0, 160.0, 65, dtype=dtype)[:, None]
+    z, log_det = layer.forward_and_log_det(x)
+    exact_z, exact_log_slope = scipy_mixture(x.astype("float64"), **arrays)
+    # Of exponents of 1e4 rounding leaves 1e-12.
+    np.testing.assert_allclose(z, exact_z, rtol=100 * EPS[dtype], atol=100 * EPS[dtype])
+    np.testing.assert_allclose(log_det, exact_log_slope[:, 0], rtol=1e4 * EPS[dtype], atol=1e-4)
