@@ -87,7 +87,7 @@ def compare(table: Table, kind: str, seed: int, seconds: float) -> dict[str, flo
     return figures
 
 
-def table_of(rows: dict[tuple[str, str, int], dict[str, float]]) -> str:
+def table_of(rows: dict[tuple[str, str, int], dict[str, float]], seconds: float) -> str:
     """Return the table of docs/fine_tuning.md."""
     heads = ("fit, s", "greedy fit", "fine-tuned", "from a random start")
     lines = [f"| table | model | seed | {' | '.join(heads)} |", "|---" * (3 + len(heads)) + "|"]
@@ -95,7 +95,8 @@ def table_of(rows: dict[tuple[str, str, int], dict[str, float]]) -> str:
         shown = [f"{row[head]:.2f}" if head in row else "" for head in heads]
         lines.append(f"| {table} | {kind} | {seed} | {' | '.join(shown)} |")
     facts = ", ".join(f"{name} {value}" for name, value in machine().items())
-    return "\n".join([*lines, "", f"Measured on: {facts}, keras {keras.__version__}."])
+    facts += f", keras {keras.__version__}"
+    return "\n".join([*lines, "", f"Trained for {seconds:g} s each.", f"Measured on: {facts}."])
 
 
 def main() -> None:
@@ -122,7 +123,7 @@ def main() -> None:
     report(figures, options.json)
     if options.page:
         text = options.page.read_text().split(START)[0]
-        options.page.write_text(f"{text}{START}\n{table_of(rows)}\n{END}\n")
+        options.page.write_text(f"{text}{START}\n{table_of(rows, options.seconds)}\n{END}\n")
 
 
 if __name__ == "__main__":

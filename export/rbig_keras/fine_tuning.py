@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,15 +21,11 @@ def fine_tune(
     sample_weight: Any = None,
     validation_data: Any = None,
     *,
-    epochs: int = 100,
-    batch_size: int = 512,
     learning_rate: float = 1e-3,
     patience: int = 8,
     validation_fraction: float = 0.1,
     seed: int = 0,
-    jit_compile: bool | str = "auto",
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    verbose: int = 0,
+    **kwargs: Any,
 ) -> keras.callbacks.History:
     """Train a density by its exact likelihood, and keep the best of it on held-out rows.
 
@@ -49,15 +44,16 @@ def fine_tune(
         Weights of rows.
     validation_data : array (M, D) or tuple (rows, None, weights), default=None
         Held-out rows; None: a share of x.
-    epochs, batch_size, learning_rate, jit_compile, callbacks, verbose
-        As for Keras. `epochs` is a limit. With `jit_compile=True` steps of TensorFlow take half as
-        long, after 10 to 30 s of compilation.
+    learning_rate : float
+        Of the first steps.
     patience : int
         Epochs without a gain after which training ends.
     validation_fraction : float
         Share of x held out, drawn by `seed`.
     seed : int
-        Draws held-out rows and batches.
+        Draws held-out rows, and, as Keras's global seed, batches.
+    **kwargs
+        As for `keras.Model.fit`; epochs (at most) are 100 unless named, batch_size 512, verbose 0.
 
     Returns
     -------
@@ -75,30 +71,30 @@ def fine_tune(
     elif not isinstance(validation_data, (tuple, list)):
         validation_data = (validation_data,)
     held_out = (*validation_data, None, None)[:3]
-    optimizer = keras.optimizers.Adam(learning_rate, global_clipnorm=GRADIENT_NORM)
-    flow.compile(optimizer, jit_compile=jit_compile)
+    kwargs = {"epochs": 100, "batch_size": 512, "verbose": 0, **kwargs}
+    flow.compile(keras.optimizers.Adam(learning_rate, global_clipnorm=GRADIENT_NORM))
 
     def held_out_nll() -> float:
         rows, _, weights = held_out
+        batch_size = kwargs["batch_size"]
         return float(flow.evaluate(rows, sample_weight=weights, batch_size=batch_size, verbose=0))
 
     start, weights = held_out_nll(), flow.get_weights()
     keras.utils.set_random_seed(seed)
+    callbacks = [
+        keras.callbacks.TerminateOnNaN(),
+        keras.callbacks.ReduceLROnPlateau(
+            "val_loss", factor=SLOWER, patience=SLOWER_AFTER, min_delta=0.0
+        ),
+        keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True),
+        *kwargs.pop("callbacks", ()),
+    ]
     history = flow.fit(
         x,
         sample_weight=sample_weight,
         validation_data=validation_data,
-        epochs=epochs,
-        batch_size=batch_size,
-        verbose=verbose,
-        callbacks=[
-            keras.callbacks.TerminateOnNaN(),
-            keras.callbacks.ReduceLROnPlateau(
-                "val_loss", factor=SLOWER, patience=SLOWER_AFTER, min_delta=0.0
-            ),
-            keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True),
-            *callbacks,
-        ],
+        callbacks=callbacks,
+        **kwargs,
     )
     best = held_out_nll()
     if not best <= start:

@@ -1,7 +1,7 @@
 """Gaussianization by a mixture of Gaussians, with its gradient in closed form.
 
 Far out the terms of the mixture are exp(-5e5): sums are of ratios to the largest of them. What
-automatic differentiation makes of the steps took three times as long as the gradient stated here.
+automatic differentiation makes of the steps took two to three times as long as the gradient here.
 """
 
 from __future__ import annotations

@@ -263,3 +263,23 @@ def test_mixture_of_weights_that_underflow(dtype):
     # Of exponents of 1e4 rounding leaves 1e-12.
     np.testing.assert_allclose(z, exact_z, rtol=100 * EPS[dtype], atol=100 * EPS[dtype])
     np.testing.assert_allclose(log_det, exact_log_slope[:, 0], rtol=1e4 * EPS[dtype], atol=1e-4)
+
+
+@tf.function
+def gradient_of_nll(layer, x):
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y, log_det = layer.forward_and_log_det(x)
+        nll = tf.reduce_sum(0.5 * y * y) - tf.reduce_sum(log_det)
+    return tape.gradient(nll, x)
+
+
+def test_second_derivatives_of_a_mixture_are_exact(rng):
+    layer, x = mixture("float64"), tf.constant(rng.normal(size=(6, D)))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(gradient_of_nll(layer, x))
+    step = 1e-5
+    ends = (gradient_of_nll(layer, x + sign * step) for sign in (1, -1))
+    expected = (next(ends) - next(ends)) / (2 * step)
+    np.testing.assert_allclose(tape.gradient(total, x), expected, rtol=1e-5, atol=1e-5)
