@@ -17,11 +17,14 @@ BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
 # Latent values beyond 5 are one in 1.7 million of N(0, 1): they are counted in the outer bins.
 LATENT_EDGES = np.linspace(-5.0, 5.0, 101)
 
+# Blocks that a plain axis has room for, each with its number.
+FEW_BLOCKS = 10
+
 
 def held_out_curve(model: RBIG, ax: Axes) -> None:
     """Draw the mean log-density by block, in nats per row, and the block that the model ends with.
 
-    Blocks stand on a logarithmic axis: the first few gain most. Without held-out rows only the
+    From ten on blocks stand on a logarithmic axis: the first few gain most. Without held-out rows only the
     curve of the training rows is drawn.
 
     Parameters
@@ -47,7 +50,7 @@ def held_out_curve(model: RBIG, ax: Axes) -> None:
     ax.axvline(n_kept, color=ORANGE, linestyle="--", label=f"kept: {n_kept} blocks")
     _block_axis(ax, len(history))
     ax.set_ylabel("mean log p in nats per row")
-    ax.legend(frameon=False, loc="lower center")
+    ax.legend(frameon=False, loc="best")
 
 
 def latent_histograms(model: RBIG, X: Any, axes: Iterable[Axes]) -> None:
@@ -89,7 +92,10 @@ def _blocks(history: list[dict[str, Any]]) -> list[int]:
 
 def _block_axis(ax: Axes, n_blocks: int) -> None:
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= n_blocks]
-    ax.set_xscale("log")
+    if n_blocks < FEW_BLOCKS:
+        ticks = [*range(1, n_blocks + 1)]
+    else:
+        ax.set_xscale("log")
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.set_xticks([], minor=True)
     ax.set_xlabel("block")
