@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
 # Latent values beyond 5 are one in 1.7 million of N(0, 1): they are counted in the outer bins.
 LATENT_EDGES = np.linspace(-5.0, 5.0, 101)
-
 # Blocks that a plain axis has room for, each with its number.
 FEW_BLOCKS = 10
 
@@ -24,8 +23,8 @@ FEW_BLOCKS = 10
 def held_out_curve(model: RBIG, ax: Axes) -> None:
     """Draw the mean log-density by block, in nats per row, and the block that the model ends with.
 
-    From ten on blocks stand on a logarithmic axis: the first few gain most. Without held-out rows only the
-    curve of the training rows is drawn.
+    From ten on blocks stand on a logarithmic axis: the first few gain most. Without held-out rows
+    only the curve of the training rows is drawn.
 
     Parameters
     ----------
