@@ -70,18 +70,21 @@ def steps(n_columns: int) -> dict[str, float]:
 
 
 def warm_start() -> dict[str, float]:
-    """Compare the start of one block with scikit-learn's PCA and mixtures."""
+    """Compare the start of all blocks with scikit-learn's PCA and mixtures."""
     rng = np.random.default_rng(0)
     rows = rng.gamma(2.0, size=(START_ROWS, START_COLUMNS)) @ rng.normal(size=(START_COLUMNS, 8))
     rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
-    flow = make_gaussianization_flow(START_COLUMNS, 1, num_components=N_COMPONENTS)
-    initialize_flow_from_ig(flow, rows[:2000])  # compiles
-    ours = np.median([timed(lambda: initialize_flow_from_ig(flow, rows))[0] for _ in range(3)])
-    theirs, _ = timed(lambda: Notebook(1, N_COMPONENTS).fit(rows))
+    flow = make_gaussianization_flow(START_COLUMNS, N_BLOCKS, num_components=N_COMPONENTS)
+    initialize_flow_from_ig(flow, rows[:2000])  # compiles the engine; layers compile for many rows
+    seconds = [timed(lambda: initialize_flow_from_ig(flow, rows))[0] for _ in range(4)]
+    theirs, _ = timed(lambda: Notebook(N_BLOCKS, N_COMPONENTS).fit(rows))
+    ours = float(np.median(seconds[1:]))
     return {
-        "warm start of a block, ours, s": float(ours),
-        "warm start of a block, scikit-learn, s": theirs,
-        "warm start, times faster": theirs / float(ours),
+        "warm start, ours, first call, s": seconds[0],
+        "warm start, ours, s": ours,
+        "warm start, scikit-learn, s": theirs,
+        "warm start, times faster, first call": theirs / seconds[0],
+        "warm start, times faster": theirs / ours,
     }
 
 

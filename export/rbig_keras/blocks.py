@@ -1,11 +1,11 @@
-"""Functions of rows run block by block, and as a graph where tracing it pays."""
+"""Functions of rows, run block by block and compiled where that pays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+import keras
 from keras import backend, ops, tree
 
 from rbig_keras.special import Tensor
@@ -16,35 +16,74 @@ RowFunction = Callable[[Tensor], Any]
 # Numbers (rows times columns) in a block: with 8 components a temporary is 16 MB in float32. Blocks
 # of a quarter take 1.5 times as long: the operations' dispatch counts.
 BLOCK = 2**19
-# Tracing a flow of 8 mixtures takes 2 s, the inverse 7 s; a graph then is 3 to 4 times faster.
+# XLA's loops have no temporaries to speak of, and run fastest within the caches.
+XLA_BLOCK = 2**17
+# On TensorFlow tracing a flow of 8 mixtures takes 2 s, the inverse 7 s; it then is 3 to 4 times
+# faster. JAX compiles each operation in any case, and loops at each call: one row of an inverse
+# takes 7 s eagerly, and 4 s once compiled as a whole.
 GRAPH_BLOCKS = 2
 
 
-def by_blocks(function: RowFunction, graph: RowFunction, rows: Tensor) -> Any:
-    """Apply a function, or from `GRAPH_BLOCKS` blocks on its graph, to rows (N, D) in blocks."""
+class RowMap:
+    """A function of rows that reads a layer's weights.
+
+    Parameters
+    ----------
+    function : RowFunction
+        A method of the layer.
+    layer : keras.layers.Layer
+        Built.
+    xla : bool
+        Compile by XLA on TensorFlow too: takes longer, and pays where the function is called often.
+    """
+
+    def __init__(
+        self, function: RowFunction, layer: keras.layers.Layer, *, xla: bool = False
+    ) -> None:
+        self._function, self._layer = function, layer
+        self._xla = xla
+        self._compiled = _compiled(self._on_weights, xla=xla)
+
+    def __call__(self, rows: Tensor, weights: Sequence[Any] | None = None) -> Any:
+        """Map rows (N, D), with the layer's own weights or those of another of its kind."""
+        if weights is None and not self._pays(rows):
+            return by_blocks(self._function, rows, BLOCK)
+        values = [ops.convert_to_tensor(w) for w in weights or self._layer.weights]
+        block = XLA_BLOCK if self._xla else BLOCK
+        return by_blocks(lambda rows: self._compiled(values, rows), rows, block)
+
+    def _pays(self, rows: Tensor) -> bool:
+        if backend.backend() == "tensorflow":
+            n_rows, n_columns = rows.shape
+            return n_rows is not None and n_rows * n_columns > GRAPH_BLOCKS * BLOCK
+        return bool(backend.backend() == "jax")
+
+    def _on_weights(self, values: list[Tensor], rows: Tensor) -> Any:
+        """Weights are arguments: constants would be frozen into the compiled code."""
+        with keras.StatelessScope(list(zip(self._layer.weights, values, strict=True))):
+            return self._function(rows)
+
+
+def by_blocks(function: RowFunction, rows: Tensor, block: int) -> Any:
+    """Apply a function to rows (N, D) in blocks of equal shape: the last repeats some rows."""
     n_rows, n_columns = rows.shape
-    size = max(1, BLOCK // n_columns)
+    size = max(1, block // n_columns)
     if n_rows is None or n_rows <= size:
         return function(rows)
-    run = graph if n_rows > GRAPH_BLOCKS * size else function
-    parts = [run(rows[start : start + size]) for start in range(0, n_rows, size)]
+    last = n_rows - size
+    parts = [function(rows[start : start + size]) for start in range(0, last, size)]
+    fresh = len(parts) * size - last
+    parts.append(tree.map_structure(lambda part: part[fresh:], function(rows[last:])))
     return tree.map_structure(lambda *part: ops.concatenate(part), *parts)
 
 
-def pushed(layer: Any, rows: np.ndarray) -> np.ndarray:
-    """Return rows (N, D) behind a `Bijector`, in its dtype."""
-    function = layer.forward_and_log_det
-    state = ops.convert_to_tensor(rows, dtype=layer.compute_dtype)
-    return ops.convert_to_numpy(by_blocks(function, function, state)[0])
+def _compiled(function: Callable[..., Any], *, xla: bool) -> Callable[..., Any]:
+    if backend.backend() == "tensorflow":
+        import tensorflow as tf
 
+        return tf.function(function, jit_compile=xla, autograph=False, reduce_retracing=not xla)
+    if backend.backend() == "jax":
+        import jax
 
-def as_graph(function: RowFunction, n_columns: int, dtype: str) -> RowFunction:
-    """Return the function as a TensorFlow graph; on other backends as it is.
-
-    A graph reads the weights anew at each call. `jax.jit` would freeze them into the compiled code.
-    """
-    if backend.backend() != "tensorflow":
-        return function
-    import tensorflow as tf
-
-    return tf.function(function, input_signature=[tf.TensorSpec((None, n_columns), dtype)])
+        return jax.jit(function)
+    return function

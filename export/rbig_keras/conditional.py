@@ -7,7 +7,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from rbig_keras.blocks import by_blocks
+from rbig_keras.blocks import BLOCK, by_blocks
 from rbig_keras.conditioners import last_dense, set_constant
 from rbig_keras.fits import mixtures_of
 from rbig_keras.layers import MixtureCDFCoupling
@@ -92,7 +92,7 @@ def _features(
         )
     inner = keras.Model(layer.conditioner.inputs, dense.input)
     rows = keras.ops.convert_to_tensor(known, dtype=layer.compute_dtype)
-    return keras.ops.convert_to_numpy(by_blocks(inner, inner, rows)).astype(float)
+    return keras.ops.convert_to_numpy(by_blocks(inner, rows, BLOCK)).astype(float)
 
 
 class Experts(NamedTuple):

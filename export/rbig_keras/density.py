@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from rbig_keras.blocks import RowFunction, as_graph, by_blocks
+from rbig_keras.blocks import RowMap
 from rbig_keras.layers.base import keep_precision
 from rbig_keras.special import Tensor, log_normal_pdf
 
@@ -46,7 +46,7 @@ class Density(keras.Model):
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, (N,)."""
         self._check_finite(x)
-        return by_blocks(self._log_prob, self._log_prob_graph, self._rows(x))
+        return self._log_prob_map(self._rows(x))
 
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
         """Configure training as `keras.Model.compile` does; the loss is always the exact one.
@@ -131,8 +131,8 @@ class Density(keras.Model):
         return sum(v.regularizer(v) for v in self.trainable_variables if v.regularizer)
 
     @cached_property
-    def _log_prob_graph(self) -> RowFunction:
-        return as_graph(self._log_prob, self.input_dim, self.compute_dtype)
+    def _log_prob_map(self) -> RowMap:
+        return RowMap(self._log_prob, self)
 
     def _log_prob(self, x: Tensor) -> Tensor:
         raise NotImplementedError

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from rbig_keras.blocks import pushed
 from rbig_keras.conditioners import (
     LogScaleClamp,
     default_half_mask,
@@ -27,6 +26,7 @@ from rbig_keras.layers import (
     MixtureCDFGaussianization,
 )
 from rbig_keras.layers.halves import checked_halves
+from rbig_keras.push import pushed
 from rbig_keras.special import Tensor
 
 # Scale of the components of a new mixture relative to that of the column; means at quantiles shrink

@@ -9,7 +9,7 @@ from typing import Any, Self
 import keras
 from keras import ops
 
-from rbig_keras.blocks import RowFunction, as_graph, by_blocks
+from rbig_keras.blocks import RowMap
 from rbig_keras.density import Density
 from rbig_keras.layers.base import Bijector
 from rbig_keras.special import Tensor, log_normal_pdf
@@ -72,7 +72,7 @@ class GaussianizationFlow(Density):
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return z (N, D) and log |det dz/dx| (N,)."""
         self._check_finite(x)
-        return by_blocks(self._forward, self._forward_graph, self._rows(x))
+        return self._forward_map(self._rows(x))
 
     def forward_with_intermediates(self, x: Tensor) -> list[Tensor]:
         """Return rows (N, D) as they are, and behind each layer; the last are z."""
@@ -84,7 +84,7 @@ class GaussianizationFlow(Density):
     def invert(self, z: Tensor) -> Tensor:
         """Map latent rows (N, D) back to data."""
         self._check_finite(z)
-        return by_blocks(self._inverse, self._inverse_graph, self._rows(z))
+        return self._inverse_map(self._rows(z))
 
     def sample(self, num_samples: int, seed: int | None = None) -> Tensor:
         """Draw rows (num_samples, D) of the density."""
@@ -92,12 +92,12 @@ class GaussianizationFlow(Density):
         return self.invert(keras.random.normal(shape, dtype=self.compute_dtype, seed=seed))
 
     @cached_property
-    def _forward_graph(self) -> RowFunction:
-        return as_graph(self._forward, self.input_dim, self.compute_dtype)
+    def _forward_map(self) -> RowMap:
+        return RowMap(self._forward, self)
 
     @cached_property
-    def _inverse_graph(self) -> RowFunction:
-        return as_graph(self._inverse, self.input_dim, self.compute_dtype)
+    def _inverse_map(self) -> RowMap:
+        return RowMap(self._inverse, self)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         total = ops.zeros_like(x[:, 0])

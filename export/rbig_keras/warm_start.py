@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from rbig_keras.blocks import pushed
 from rbig_keras.conditional import fit_coupling
 from rbig_keras.fits import mixtures_of, rotation_of
 from rbig_keras.flow import GaussianizationFlow
@@ -25,6 +24,7 @@ from rbig_keras.layers import (
 )
 from rbig_keras.layers.affine import affine_arrays
 from rbig_keras.layers.rotation import householder_arrays
+from rbig_keras.push import pushed
 
 
 def initialize_flow_from_ig(
