@@ -115,10 +115,9 @@ class Density(keras.Model):
     ) -> Tensor:
         """Return the (weighted) mean negative log-likelihood of a batch, in nats.
 
-        Computed from x in one pass of its own; y and y_pred aren't used, so that TensorFlow and JAX
-        drop the pass behind y_pred from the compiled step.
+        y isn't used; y_pred is what the call returned for x, and saves a second pass.
         """
-        nll = -self._log_prob(self._rows(x))
+        nll = -self._log_prob_of(self._rows(x), y_pred)
         weights = _row_weights(x, sample_weight, nll)
         if weights is None:
             return ops.mean(nll) + self._penalties()
@@ -135,6 +134,10 @@ class Density(keras.Model):
         return RowMap(self._log_prob, self)
 
     def _log_prob(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
+        """Return log p(x) from what the call returned for x, if that is given."""
         raise NotImplementedError
 
     def _rows(self, x: Tensor) -> Tensor:

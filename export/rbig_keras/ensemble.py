@@ -82,3 +82,6 @@ class MixtureOfFlows(Density):
     def _log_prob(self, x: Tensor) -> Tensor:
         log_probs = ops.stack([flow._log_prob(x) for flow in self.flows], axis=-1)
         return ops.logsumexp(log_probs + ops.log_softmax(self.log_weights), axis=-1)
+
+    def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
+        return self._log_prob(x) if y_pred is None else y_pred

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, Self
 
@@ -67,6 +68,8 @@ class GaussianizationFlow(Density):
         """Map rows to the latent space; adds -mean(log_det) to `losses`, as its layers would."""
         z, log_det = self._forward(self._rows(x))
         self.add_loss(-ops.mean(log_det))
+        with suppress(AttributeError):  # JAX's arrays outside of a compiled step take no attributes
+            z.log_det = log_det
         return z
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -109,6 +112,11 @@ class GaussianizationFlow(Density):
     def _log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self._forward(x)
         return ops.sum(log_normal_pdf(z), axis=-1) + log_det
+
+    def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
+        if not hasattr(y_pred, "log_det"):
+            return self._log_prob(x)
+        return ops.sum(log_normal_pdf(y_pred), axis=-1) + y_pred.log_det
 
     def _inverse(self, z: Tensor) -> Tensor:
         for layer in reversed(self.bijector_layers):

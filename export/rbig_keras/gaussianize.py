@@ -11,7 +11,7 @@ from typing import Any
 
 from keras import ops
 
-from rbig_keras.special import Tensor, at_most, magnitude, mills, ndtri_exp
+from rbig_keras.special import Tensor, at_most, magnitude, mills, quantile_and_mills
 
 SQRT_HALF, DENSITY_AT_0 = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
 
@@ -51,10 +51,9 @@ def _gaussianize(u: Tensor, log_weights: Tensor, log_scales: Tensor) -> tuple[Te
     total = ops.sum(mass, axis=0)
     of_x = density * ops.exp(-log_scales)
     total_of_x = ops.sum(of_x, axis=0)
-    lower = ndtri_exp(ops.log(total) + pivot)
-    # log phi(z) = log T - log M(-z), so the large exponents never enter the log-determinant.
-    ratio = mills(-lower)
+    lower, ratio = quantile_and_mills(ops.log(total) + pivot)
     z = lower * side
+    # log phi(z) = log T - log M(-z), so the large exponents never enter the log-determinant.
     log_slope = ops.log(total_of_x / total * ratio) + (peak - pivot)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:

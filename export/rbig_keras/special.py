@@ -123,20 +123,32 @@ def _quantile_near(log_p: Tensor) -> Tensor:
     return _polynomial(QUANTILE, t)
 
 
+def quantile_and_mills(log_p: Tensor) -> tuple[Tensor, Tensor]:
+    """Return z = Phi^-1(p) and M(-z) = Phi(z) / phi(z), given log p <= log(1/2).
+
+    Their derivatives by log p are M(-z) and M(-z) (1 + z M(-z)).
+    """
+    both = _quantile_and_mills(log_p)
+    return both[0], both[1]
+
+
 @ops.custom_gradient
-def ndtri_exp(log_p: Tensor) -> Tensor:
-    """Phi^-1(exp(log p)) for log p <= log(1/2); its derivative is M(|z|).
+def _quantile_and_mills(log_p: Tensor) -> tuple[Tensor, Any]:
+    """Return both as one tensor (2, ...): PyTorch takes gradients of one output only.
 
     One Newton step on log Phi(-u) = log p ends the search: it also takes the float32 polynomial's
-    error near the median, where terms of size 10 cancel to 0, from 1e-6 to 1e-7.
+    error near the median, where terms of size 10 cancel to 0, from 1e-6 to 1e-7. The square of that
+    is what M(-z) is off by when it takes the step along M' = u M - 1.
     """
     near = _quantile_near(at_least(log_p, QUANTILE_LOG_MIN))
     far = _quantile_far(at_most(log_p, QUANTILE_LOG_MIN))
     u = ops.where(log_p < QUANTILE_LOG_MIN, far, near)
-    ratio = mills(u)
-    z = (log_p - log_normal_pdf(u) - ops.log(ratio)) * ratio - u
+    at_u = mills(u)
+    step = (log_p - log_normal_pdf(u) - ops.log(at_u)) * at_u
+    z, ratio = step - u, at_u + step * (1.0 - u * at_u)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
-        return (arguments[0] if upstream is None else upstream) * mills(-z)
+        given = arguments[0] if upstream is None else upstream
+        return (given[0] + given[1] * (1.0 + z * ratio)) * ratio
 
-    return z, gradient
+    return ops.stack([z, ratio]), gradient

@@ -50,10 +50,13 @@ def test_quantile_of_log_probability_from_the_median_to_1200_standard_deviations
     z = -np.r_[0.0, np.logspace(-4, np.log10(1200.0), 200)]
     log_p = np.array([exact_log_ndtr(value) for value in z]).astype(dtype)
     exact = np.array([exact_quantile(*pair) for pair in zip(log_p, z, strict=True)])
-    result = special.ndtri_exp(tf.constant(log_p)).numpy()
+    result, ratio = (t.numpy() for t in special.quantile_and_mills(tf.constant(log_p)))
     assert result.dtype == dtype
     tolerance = 4 * np.finfo(dtype).eps
     np.testing.assert_allclose(result, exact, rtol=tolerance, atol=tolerance)
+    with mpmath.workdps(40):
+        mills = [float(mpmath.ncdf(value) / mpmath.npdf(value)) for value in exact]
+    np.testing.assert_allclose(ratio, mills, rtol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -74,11 +77,17 @@ def test_derivatives_of_log_ndtr_are_exact_and_finite(dtype):
 def test_derivatives_of_the_quantile_are_exact_and_finite(dtype):
     """By M(|z|) = Phi(z) / phi(z): z' = M and z'' = M (1 - |z| M)."""
     log_p = np.array([-1e12, -1e3, -749.0, -2.0, np.log(0.5)])
-    z = special.ndtri_exp(tf.constant(log_p)).numpy()
+    z = special.quantile_and_mills(tf.constant(log_p))[0].numpy()
     ratio = np.exp(log_p + 0.5 * z * z + special.LOG_SQRT_2PI)
-    first, second = derivatives(special.ndtri_exp, tf.constant(log_p, dtype))
+    first, second = derivatives(
+        lambda log_p: special.quantile_and_mills(log_p)[0], tf.constant(log_p, dtype)
+    )
     assert np.isfinite(first).all()
     assert np.isfinite(second).all()
     np.testing.assert_allclose(first[1:], ratio[1:], rtol=2e-6)
     np.testing.assert_allclose(second[3:], (ratio * (1 + z * ratio))[3:], rtol=2e-6)
     np.testing.assert_allclose(first[0], -1.0 / z[0], rtol=2e-6)
+    of_ratio, _ = derivatives(
+        lambda log_p: special.quantile_and_mills(log_p)[1], tf.constant(log_p, dtype)
+    )
+    np.testing.assert_allclose(of_ratio[3:], (ratio * (1 + z * ratio))[3:], rtol=2e-6)
