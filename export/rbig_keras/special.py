@@ -78,8 +78,16 @@ def at_most(x: Tensor, bound: Any) -> Tensor:
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Return the product of two matrices; see `at_least`."""
-    return ops.convert_to_tensor(a) @ ops.convert_to_tensor(b)
+    """Return the product of matrices (..., M, N), to rounding of its dtype; see `at_least`.
+
+    On a GPU JAX would round float32 factors to TF32's 10 bits: log-densities were off by 1.4 %.
+    """
+    a, b = ops.convert_to_tensor(a), ops.convert_to_tensor(b)
+    if backend.backend() == "jax":
+        import jax
+
+        return jax.numpy.matmul(a, b, precision="highest")
+    return a @ b
 
 
 def tanh(x: Tensor) -> Tensor:

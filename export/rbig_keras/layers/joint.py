@@ -13,7 +13,7 @@ from keras import ops
 from rbig_keras.gaussianize import gaussianize
 from rbig_keras.layers.base import Bijector
 from rbig_keras.root import monotone_root
-from rbig_keras.special import Tensor, log_ndtr, magnitude
+from rbig_keras.special import Tensor, log_ndtr, magnitude, matmul
 
 NEGLIGIBLE, MARGIN = 1e-3, 1e-2
 
@@ -57,10 +57,10 @@ class JointMixture(Bijector):
         log_scales = ops.expand_dims(self.log_scales, 1)
         deviations = x - ops.expand_dims(self.means, 1)
         slopes = ops.tril(self.slopes, k=-1)
-        expected = ops.einsum("kni,kji->knj", deviations, slopes)
+        expected = matmul(deviations, ops.transpose(slopes, (0, 2, 1)))
         u = (deviations - expected) * ops.exp(-log_scales)
-        earlier = ops.cast(np.tri(x.shape[1], k=-1), x.dtype)
-        before = ops.einsum("ji,kni->knj", earlier, _log_shares(u, log_scales))
+        earlier = ops.cast(np.tri(x.shape[1], k=-1).T, x.dtype)
+        before = matmul(_log_shares(u, log_scales), earlier)
         log_weights = ops.log_softmax(_column_of(self.log_weights)[..., None] + before, axis=0)
         z, log_slope = gaussianize(u, log_weights, log_scales)
         return z, ops.sum(log_slope, axis=-1)
@@ -78,7 +78,7 @@ class JointMixture(Bijector):
             means = own + ops.zeros_like(log_weights)
             if j > 0:
                 before = ops.stack(deviations, axis=-1)
-                means = means + ops.einsum("kni,ki->kn", before, slopes[:, j, :j])
+                means = means + matmul(before, slopes[:, j, :j, None])[..., 0]
             low, high = _bracket(y[:, j], means, _column_of(scales[:, j]), log_weights)
             column = partial(_column, means, log_scales, log_weights)
             x.append(monotone_root(column, y[:, j], low, high))
