@@ -61,9 +61,18 @@ class LogScaleClamp:
         Natural logarithms of the least and the greatest scale.
     slope : float
         At the centre; (high - low) / 4 makes it low + (high - low) / (1 + e^-raw).
+
+    Raises
+    ------
+    ValueError
+        Unless low < high and slope > 0.
     """
 
     def __init__(self, low: float = -BOUND, high: float = BOUND, slope: float = 1.0) -> None:
+        if not (low < high and slope > 0.0):
+            raise ValueError(
+                f"LogScaleClamp: low < high and slope > 0 are needed, got {low}, {high}, {slope}"
+            )
         self.low, self.high, self.slope = low, high, slope
 
     def __call__(self, raw: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from rbig_keras import (
     FixedOrtho,
     GaussianizationFlow,
     Householder,
+    LogScaleClamp,
     MixtureCDFGaussianization,
     base_nll_loss,
     make_coupling_flow,
@@ -316,3 +317,9 @@ def test_a_missing_backend_says_what_to_install():
     )
     assert done.returncode == 1
     assert "Keras needs jax: pip install jax, or name an installed backend" in done.stderr
+
+
+@pytest.mark.parametrize("bounds", [(2.0, 2.0), (3.0, -3.0), (-3.0, 3.0, 0.0), (np.nan, 1.0)])
+def test_clamps_need_room(bounds):
+    with pytest.raises(ValueError, match="low < high and slope > 0 are needed"):
+        LogScaleClamp(*bounds)
