@@ -137,8 +137,8 @@ class Density(keras.Model):
         raise NotImplementedError
 
     def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
-        """Return log p(x) from what the call returned for x, if that is given."""
-        raise NotImplementedError
+        """Return log p(x), from what the call returned for x where a subclass can."""
+        return self._log_prob(x)
 
     def _rows(self, x: Tensor) -> Tensor:
         rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)

@@ -9,6 +9,7 @@ from rbig_keras import (
     GaussianizationFlow,
     LogScaleClamp,
     MixtureCDFCoupling,
+    blocks,
     export_to_keras,
     fine_tune,
     initialize_flow_from_ig,
@@ -16,6 +17,7 @@ from rbig_keras import (
     make_gaussianization_flow,
     make_mlp_conditioner,
 )
+from rbig_keras.push import _map_alike
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -87,6 +89,18 @@ def test_few_and_many_columns_and_rows_in_their_own_units(columns, rng):
     z = initialize_flow_from_ig(flow, rows)
     np.testing.assert_allclose(z.std(axis=0), 1, atol=0.1)
     np.testing.assert_allclose(flow.invert(z), rows, rtol=1e-4)
+
+
+def test_many_rows_run_compiled_and_give_the_same(moons, monkeypatch):
+    flows = [make_gaussianization_flow(2, 2, num_components=4) for _ in range(2)]
+    expected = initialize_flow_from_ig(flows[0], moons[:1001])
+    monkeypatch.setattr(blocks, "BLOCK", 500)
+    monkeypatch.setattr(blocks, "XLA_BLOCK", 300)
+    _map_alike.cache_clear()
+    z = initialize_flow_from_ig(flows[1], moons[:1001])
+    assert _map_alike.cache_info().misses == 1
+    assert _map_alike.cache_info().hits == 1
+    np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_few_rows_and_single_components(rng):
