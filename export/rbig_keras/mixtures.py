@@ -31,20 +31,22 @@ class MixtureOfGaussians(NamedTuple):
 
     def log_prob(self, x: Tensor) -> Tensor:
         """Return the log-density of each number, in nats."""
-        u, log_weights, log_scales = self._components(x)
-        return ops.logsumexp(log_weights + log_normal_pdf(u) - log_scales, axis=0)
+        log_weights, means, log_scales = self._rows_last()
+        u = (ops.transpose(x) - means) * ops.exp(-log_scales)
+        return ops.transpose(ops.logsumexp(log_weights + log_normal_pdf(u) - log_scales, axis=0))
 
     def log_cdf(self, x: Tensor) -> Tensor:
         """Return log F(x), in nats; F is the distribution function."""
-        u, log_weights, _ = self._components(x)
-        return ops.logsumexp(log_weights + log_ndtr(u), axis=0)
+        log_weights, means, log_scales = self._rows_last()
+        u = (ops.transpose(x) - means) * ops.exp(-log_scales)
+        return ops.transpose(ops.logsumexp(log_weights + log_ndtr(u), axis=0))
 
     def gaussianize(self, x: Tensor, clip: float | None = None) -> tuple[Tensor, Tensor]:
         """Return z = Phi^-1(F(x)) and log dz/dx = log f(x) - log phi(z).
 
         With F clipped to [clip, 1 - clip], the former stops and the latter is no derivative.
         """
-        z, log_slope = gaussianize(*self._components(x))
+        z, log_slope = map(ops.transpose, gaussianize(ops.transpose(x), *self._rows_last()))
         if clip is None:
             return z, log_slope
         limit = -NormalDist().inv_cdf(clip)
@@ -60,18 +62,16 @@ class MixtureOfGaussians(NamedTuple):
         ends = self.means + ops.exp(self.log_scales) * z[..., None]
         return monotone_root(self.gaussianize, z, ops.min(ends, axis=-1), ops.max(ends, axis=-1))
 
-    def _components(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return u = (x - m) / s (K, N, D), and log-weights and log-scales that broadcast to it."""
-        log_weights = _components_first(ops.log_softmax(self.log_weights, axis=-1))
-        log_scales = _components_first(self.log_scales)
-        return (x - _components_first(self.means)) * ops.exp(-log_scales), log_weights, log_scales
+    def _rows_last(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return log-weights, means and log-scales (K, D, 1) or (K, D, N).
 
-
-def _components_first(parameters: Tensor) -> Tensor:
-    """Return parameters (D, K) or (N, D, K) as (K, 1, D) or (K, N, D)."""
-    if len(parameters.shape) == 2:
-        return ops.expand_dims(ops.transpose(parameters), 1)
-    return ops.transpose(parameters, (2, 0, 1))
+        Loops are along the last axis: of rows, long however few columns and components there are.
+        """
+        log_weights = ops.log_softmax(self.log_weights, axis=-1)
+        tables = (log_weights, self.means, self.log_scales)
+        if len(log_weights.shape) == 3:
+            return tuple(map(ops.transpose, tables))
+        return tuple(ops.expand_dims(ops.transpose(table), -1) for table in tables)
 
 
 def checked_clip(clip: float | None) -> float | None:

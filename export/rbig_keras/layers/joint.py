@@ -54,16 +54,14 @@ class JointMixture(Bijector):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize all columns side by side: in x, what each depends on is known."""
-        log_scales = ops.expand_dims(self.log_scales, 1)
-        deviations = x - ops.expand_dims(self.means, 1)
-        slopes = ops.tril(self.slopes, k=-1)
-        expected = matmul(deviations, ops.transpose(slopes, (0, 2, 1)))
-        u = (deviations - expected) * ops.exp(-log_scales)
-        earlier = ops.cast(np.tri(x.shape[1], k=-1).T, x.dtype)
-        before = matmul(_log_shares(u, log_scales), earlier)
+        log_scales, x = ops.expand_dims(self.log_scales, -1), ops.transpose(x)
+        means = ops.expand_dims(self.means, -1)
+        means = means + matmul(ops.tril(self.slopes, k=-1), x - means)
+        shares = _log_shares((x - means) * ops.exp(-log_scales), log_scales)
+        before = matmul(ops.cast(np.tri(x.shape[0], k=-1), x.dtype), shares)
         log_weights = ops.log_softmax(_column_of(self.log_weights)[..., None] + before, axis=0)
-        z, log_slope = gaussianize(u, log_weights, log_scales)
-        return z, ops.sum(log_slope, axis=-1)
+        z, log_slope = gaussianize(x, log_weights, means, log_scales)
+        return ops.transpose(z), ops.sum(log_slope, axis=0)
 
     def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Invert one column after the other by a safeguarded Newton search."""
@@ -80,7 +78,9 @@ class JointMixture(Bijector):
                 before = ops.stack(deviations, axis=-1)
                 means = means + matmul(before, slopes[:, j, :j, None])[..., 0]
             low, high = _bracket(y[:, j], means, _column_of(scales[:, j]), log_weights)
-            column = partial(_column, means, log_scales, log_weights)
+            column = partial(
+                gaussianize, log_weights=log_weights, means=means, log_scales=log_scales
+            )
             x.append(monotone_root(column, y[:, j], low, high))
             deviations.append(x[j] - own)
             u = (x[j] - means) * ops.exp(-log_scales)
@@ -107,13 +107,6 @@ def _bracket(
     ends, margin = means + scales * z, MARGIN * scales
     low = ops.min(ops.where(counts, ends - margin, np.inf), axis=0)
     return low, ops.max(ops.where(counts, ends + margin, -np.inf), axis=0)
-
-
-def _column(
-    means: Tensor, log_scales: Tensor, log_weights: Tensor, x: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return z and log dz/dx, both (N,), of one column with weights and means (K, N)."""
-    return gaussianize((x - means) * ops.exp(-log_scales), log_weights, log_scales)
 
 
 def _log_shares(u: Tensor, log_scales: Tensor) -> Tensor:

@@ -133,11 +133,33 @@ class Householder(_Rotation):
 
     def orthogonal(self) -> Tensor:
         """Return H_1 ... H_M diag(signs)."""
-        v = ops.convert_to_tensor(self.reflectors)
-        gram = matmul(ops.transpose(v), v)
-        inverse_t = ops.triu(gram, k=1) + 0.5 * ops.diag(ops.diagonal(gram))
-        product = matmul(v, ops.solve_triangular(inverse_t, ops.transpose(v)))
-        return (ops.eye(v.shape[0], dtype=v.dtype) - product) * self.signs
+        return _reflections(1.0 * self.reflectors) * self.signs
+
+
+@ops.custom_gradient
+def _reflections(v: Tensor) -> tuple[Tensor, Any]:
+    """Return H_1 ... H_M = I - V T V' of reflectors V (D, M).
+
+    With dT = -T d(T^-1) T the gradient is products of what the map made; automatic differentiation
+    solves a second triangular system.
+    """
+    gram = matmul(ops.transpose(v), v)
+    t = ops.solve_triangular(_half(gram), ops.eye(v.shape[1], dtype=v.dtype))
+    vt, tv = matmul(v, t), matmul(t, ops.transpose(v))
+
+    def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
+        given = -(arguments[0] if upstream is None else upstream)
+        of_left = matmul(given, ops.transpose(tv))
+        of_half = _half(matmul(ops.transpose(vt), of_left))
+        of_gram = of_half + ops.transpose(of_half)
+        return of_left + matmul(ops.transpose(given), vt) - matmul(v, of_gram)
+
+    return ops.eye(v.shape[0], dtype=v.dtype) - matmul(v, tv), gradient
+
+
+def _half(gram: Tensor) -> Tensor:
+    """Return the matrix above the diagonal, and half of the diagonal."""
+    return ops.triu(gram, k=1) + 0.5 * ops.diag(ops.diagonal(gram))
 
 
 def householder_arrays(
