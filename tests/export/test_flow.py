@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from rbig_keras import blocks
+from rbig_keras.density import STEPS
 
 # Keras writes variables through TensorFlow's __array__, which lacks NumPy 2's copy keyword.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -120,6 +121,33 @@ def test_fit_lowers_the_exact_nll(small_flow, moons):
     assert mean_nll(small_flow, train) < before - 0.05
     assert history["loss"][-1] < history["loss"][0]
     assert history["val_loss"][-1] == pytest.approx(mean_nll(small_flow, held_out), rel=1e-5)
+
+
+@float32_only
+def test_steps_of_one_go_change_nothing(small_flow, moons):
+    """19 batches are no multiple of 16: the last are run, and endless rows end with the epoch."""
+    rows, weights = moons[:1000].astype("float32"), small_flow.get_weights()
+
+    def batches():
+        while True:
+            yield from ((rows[i : i + 53], rows[i : i + 53]) for i in range(0, 1000, 53))
+
+    def losses(data, **kwargs):
+        small_flow.set_weights(weights)
+        small_flow.compile(keras.optimizers.Adam(0.01), **kwargs)
+        limits = {} if data is rows else {"steps_per_epoch": 19}
+        history = small_flow.fit(
+            data, batch_size=53, epochs=2, shuffle=False, verbose=0, **limits
+        ).history
+        return history["loss"]
+
+    one_by_one = losses(rows, steps_per_execution=1)
+    assert losses(rows) == pytest.approx(one_by_one, rel=1e-5)
+    assert small_flow.steps_per_execution == STEPS
+    assert losses(batches()) == pytest.approx(one_by_one, rel=1e-5)
+    small_flow.compile("sgd")
+    small_flow.evaluate(batches(), steps=2, verbose=0)
+    assert small_flow.steps_per_execution == 2
 
 
 @float32_only

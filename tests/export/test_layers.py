@@ -233,6 +233,32 @@ def test_householder_equals_any_orthogonal_matrix(matrix):
     np.testing.assert_allclose(layer.orthogonal(), matrix, rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("n_reflectors", [1, 3, D])
+def test_householder_has_the_gradients_of_its_reflections(n_reflectors, rng):
+    """First and second derivatives, against reflections one after the other."""
+    layer = Householder(n_reflectors, "random_normal", dtype="float64")
+    layer.build((None, D))
+    given = rng.normal(size=(D, D))
+    signs = tf.convert_to_tensor(layer.signs)
+
+    def one_by_one():
+        q = tf.eye(D, dtype="float64")
+        for v in tf.unstack(layer.reflectors.value, axis=1):
+            q -= 2.0 * tf.tensordot(tf.linalg.matvec(q, v), v, 0) / tf.tensordot(v, v, 1)
+        return q * signs
+
+    def derivatives(orthogonal):
+        with tf.GradientTape() as outer:
+            with tf.GradientTape() as inner:
+                value = tf.reduce_sum(given * orthogonal())
+            first = inner.gradient(value, layer.reflectors.value)
+            squared = tf.reduce_sum(first * first)
+        return first, outer.gradient(squared, layer.reflectors.value)
+
+    for ours, theirs in zip(derivatives(layer.orthogonal), derivatives(one_by_one), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-10 * np.abs(theirs).max())
+
+
 @each_dtype
 def test_householder_stays_orthogonal_in_training(dtype, rng):
     layer = householder(dtype)
