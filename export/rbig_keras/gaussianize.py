@@ -35,7 +35,8 @@ def _gaussianize(
 ) -> tuple[Tensor, Any]:
     """Return z and log dz/dx as one tensor (2, ...): PyTorch takes gradients of one output only."""
     steepness = ops.exp(-log_scales)
-    u = (x - means) * steepness
+    # Of equal ranks: else the ONNX exporter misplaces x's transposition, and no runtime loads that.
+    u = (x[None] - means) * steepness
     excess = ops.sum(ops.exp(log_weights) * ops.erf(SQRT_HALF * u), axis=0)
     side = ops.where(excess > 0.0, ops.zeros_like(excess) - 1.0, 1.0)
     # From here on v <= 0 is the way into the smaller tail: T = sum_k w_k Phi(v_k) <= 1/2.

@@ -56,8 +56,8 @@ class JointMixture(Bijector):
         """Gaussianize all columns side by side: in x, what each depends on is known."""
         log_scales, x = ops.expand_dims(self.log_scales, -1), ops.transpose(x)
         means = ops.expand_dims(self.means, -1)
-        means = means + matmul(ops.tril(self.slopes, k=-1), x - means)
-        shares = _log_shares((x - means) * ops.exp(-log_scales), log_scales)
+        means = means + matmul(ops.tril(self.slopes, k=-1), x[None] - means)
+        shares = _log_shares((x[None] - means) * ops.exp(-log_scales), log_scales)
         before = matmul(ops.cast(np.tri(x.shape[0], k=-1), x.dtype), shares)
         log_weights = ops.log_softmax(_column_of(self.log_weights)[..., None] + before, axis=0)
         z, log_slope = gaussianize(x, log_weights, means, log_scales)
