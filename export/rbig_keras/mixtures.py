@@ -70,7 +70,7 @@ class MixtureOfGaussians(NamedTuple):
         log_weights = ops.log_softmax(self.log_weights, axis=-1)
         tables = (log_weights, self.means, self.log_scales)
         if len(log_weights.shape) == 3:
-            return tuple(map(ops.transpose, tables))
+            return tuple(ops.transpose(table, (2, 1, 0)) for table in tables)
         return tuple(ops.expand_dims(ops.transpose(table), -1) for table in tables)
 
 
