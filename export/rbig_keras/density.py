@@ -14,8 +14,7 @@ from rbig_keras.blocks import RowMap
 from rbig_keras.layers.base import keep_precision
 from rbig_keras.special import Tensor, log_normal_pdf
 
-# Steps that TensorFlow runs in one go. One of 8 blocks in 2 columns takes 2.3 ms then, on its own
-# 4; with 64 it is 2.1.
+# Steps that TensorFlow runs in one go; benchmarks/flow.py times single steps too.
 STEPS = 16
 
 
