@@ -50,11 +50,15 @@ def _largest_share(column: np.ndarray, weights: np.ndarray) -> float:
 def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
     """Warn, naming the condition number, of columns that are nearly linear functions of others."""
     covariance = moments.covariance
-    scale = np.sqrt(np.diag(covariance))
-    variances, axes = np.linalg.eigh(covariance / np.outer(scale, scale))
+    varying = np.flatnonzero(np.diag(covariance) > 0.0)  # a sample may miss a column's rare value
+    if len(varying) < 2:
+        return
+    scale = np.sqrt(np.diag(covariance)[varying])
+    correlation = covariance[np.ix_(varying, varying)] / np.outer(scale, scale)
+    variances, axes = np.linalg.eigh(correlation)
     condition = variances[-1] / max(variances[0], np.finfo(float).eps)
     if condition > MAX_CONDITION:
-        involved = np.flatnonzero(np.abs(axes[:, 0]) > 0.1 * np.abs(axes[:, 0]).max())
+        involved = varying[np.abs(axes[:, 0]) > 0.1 * np.abs(axes[:, 0]).max()]
         _warn(
             f"columns {listed(column_names(involved, names))} are nearly collinear (condition "
             f"number {condition:.0e}): rows lie near a plane, across which log-densities are as "

@@ -204,8 +204,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
 
         from rbig_numba import inputs
         from rbig_numba.candidates import Plan
-        from rbig_numba.fitting import fit_flow, joined, refit_flow, split_rows
+        from rbig_numba.fitting import fit_flow, joined, refit_flow, sample_size
         from rbig_numba.profile import deadline_in
+        from rbig_numba.splitting import split_rows
 
         deadline = deadline_in(self.max_seconds)
         load = inputs.loader(self, X, sample_weight)
@@ -224,7 +225,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
             self.tol,
             self.n_jobs,
         )
-        split, rows = split_rows(load, plan, self.validation_fraction, random_state, names)
+        fraction = self.validation_fraction
+        split, rows = split_rows(load, sample_size(plan), fraction, random_state, names)
         with _progress(plan.n_blocks, verbose=self.verbose) as report:
             found = fit_flow(rows, plan, random_state, deadline, report, start)
         self.flow_, self.history_ = found.flow, joined(history, found.history)

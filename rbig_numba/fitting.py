@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from rbig_numba.bijections.affine import Affine
 from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.candidates import GRID_ROWS, Finish, Plan
-from rbig_numba.cautions import warn_of_collinearity, warn_of_ties
-from rbig_numba.chunks.block import Split
 from rbig_numba.contest import Contest
 from rbig_numba.flow import Flow
 from rbig_numba.latents import latents_of
 from rbig_numba.profile import Deadline, deadline_in, merge_seconds
-from rbig_numba.statistics import Moments, Statistic, Summary, Sums, Totals
-from rbig_numba.validation import check_varies
+from rbig_numba.splitting import standardisation_of
+from rbig_numba.statistics import Statistic, Summary, Sums, Totals
 
 # Rows of either side that competing blocks are searched on and judged by, and numbers in them.
 SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**21
@@ -58,42 +54,9 @@ class Fitted(NamedTuple):
     finishes: list[Finish]
 
 
-def split_rows(
-    load: Callable[[Split], Rows],
-    plan: Plan,
-    validation_fraction: float,
-    random_state: np.random.RandomState,
-    names: Sequence[str] | None,
-) -> tuple[Split, Rows]:
-    """Load rows, some of them held out: at least one, if enough are left to fit.
-
-    Raises
-    ------
-    ValueError
-        If a column is constant (names it), or there are fewer than two rows.
-    """
-    seed = int(random_state.randint(2**31))
-    limit = int(validation_fraction * 2.0**64)
-    split = Split(seed, limit, GRID_ROWS if plan.blocks == "classic" else SAMPLE_ROWS)
-    rows = load(split)
-    if rows.summary.counts.sum() < 2:
-        raise ValueError(f"{rows.summary.counts.sum()} row(s) found: a fit needs at least 2")
-    lowest, highest = rows.summary.lowest, rows.summary.highest
-    check_varies(lowest.min(axis=0), highest.max(axis=0), names)
-    warn_of_ties(rows.summary.samples[0], names)
-    warn_of_collinearity(rows.summary.moments, names)
-    if limit and not rows.summary.counts[1]:
-        split = split._replace(limit=int(rows.summary.samples[0].hashes[0]) + 1)
-        rows = load(split)
-    if limit and (rows.summary.lowest[0] >= rows.summary.highest[0]).any():
-        warnings.warn(
-            f"{rows.summary.counts.sum()} rows are too few to hold any out, or vary too little: "
-            "all are fitted, with as many blocks as n_blocks says",
-            stacklevel=4,
-        )
-        split = split._replace(limit=0)
-        rows = load(split)
-    return split, rows
+def sample_size(plan: Plan) -> int:
+    """Return how many rows of either side a plan looks at for its searches."""
+    return GRID_ROWS if plan.blocks == "classic" else SAMPLE_ROWS
 
 
 def fit_flow(
@@ -173,11 +136,6 @@ def joined(before: list[dict], after: list[dict]) -> list[dict]:
     return [*before, *({**record, "block": len(before) + record["block"]} for record in after)]
 
 
-def _standardisation(moments: Moments) -> Affine:
-    mean, covariance = moments.rounded()
-    return Affine(mean, np.sqrt(np.diag(covariance)))
-
-
 class _Steps:
     """What has been fitted so far, and what the next block is searched on."""
 
@@ -194,11 +152,10 @@ class _Steps:
         self.blocks: list[list[Bijection]] = []
         self.finishes: list[Finish] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
-        moments = rows.summary.moments
-        n_columns = len(moments.mean)
+        n_columns, weight = rows.summary.lowest.shape[1], rows.summary.weights[0]
         self.latents = latents_of(rows.summary, plan.n_jobs)
         if plan.blocks != "classic":
-            n_rows = MANY_SAMPLED if moments.weight > MANY_ROWS else SAMPLE_ROWS
+            n_rows = MANY_SAMPLED if weight > MANY_ROWS else SAMPLE_ROWS
             n_rows = min(n_rows, max(SAMPLE_NUMBERS // n_columns, GRID_ROWS))
             self.latents = self.latents.first(n_rows)
         self.seconds: dict[str, float] = {}
@@ -207,11 +164,9 @@ class _Steps:
             self._move(start)
             self._count(rows.advance(start))
         else:
-            affine = _standardisation(moments)
-            products = moments.products / np.outer(affine.scale, affine.scale)
-            self.moments = Moments(moments.weight, np.zeros(n_columns), products)
-            self.pending = [affine]
+            self.pending = [standardisation_of(rows.summary)]
             self._move(self.pending)
+            self.moments = self.latents.train.moments.of_weight(weight)
 
     def scores(self) -> dict[str, float | None]:
         """Return the mean log-densities of training and of held-out rows, in nats."""

@@ -15,6 +15,7 @@ from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
 from rbig_numba.fitting import Rows
 from rbig_numba.tables import BLOCK_ROWS, TableFile, as_arrow, open_table
+from rbig_numba.weighting import as_counts
 
 
 def is_path(X: Any) -> bool:
@@ -48,6 +49,7 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
         source = ArraySource(validation.check_rows(estimator, X, fitting=True))
     n_rows = None if isinstance(source, FileSource) else len(source.rows)
     weights = validation.check_weights(sample_weight, n_rows)
+    weights = None if weights is None else as_counts(weights)
     return lambda split: load_local(source, weights, split, estimator.n_jobs)
 
 

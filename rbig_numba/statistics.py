@@ -30,6 +30,10 @@ class Moments(NamedTuple):
         lower = self.products / self.weight
         return lower + np.tril(lower, -1).T
 
+    def of_weight(self, weight: float) -> Moments:
+        """Return the same moments of rows of another total weight."""
+        return Moments(weight, self.mean, self.products * (weight / self.weight))
+
     def rounded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and covariance, free of the order in which they were summed up."""
         deviations = np.sqrt(np.diag(self.covariance))
@@ -106,8 +110,8 @@ class Summary(NamedTuple):
         Training rows and held-out rows.
     lowest, highest : ndarray of shape (2, D)
         Extent of the columns, of training and of held-out rows.
-    moments : Moments
-        Of the training rows.
+    weights : ndarray of shape (2,)
+        Total weights of either side.
     samples : tuple of two Samples
         Of the training rows and of the held-out rows.
     sample_size : int
@@ -117,7 +121,7 @@ class Summary(NamedTuple):
     counts: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
-    moments: Moments
+    weights: np.ndarray
     samples: tuple[Sample, Sample]
     sample_size: int
 
@@ -130,7 +134,7 @@ def merge_summaries(parts: Sequence[Summary]) -> Summary:
         np.add.reduce([part.counts for part in parts]),
         np.minimum.reduce([part.lowest for part in parts]),
         np.maximum.reduce([part.highest for part in parts]),
-        merge_moments([part.moments for part in parts]),
+        np.add.reduce([part.weights for part in parts]),
         (merge_samples(train, size), merge_samples(held_out, size)),
         size,
     )

@@ -106,7 +106,11 @@ class Ground(NamedTuple):
         return best
 
     def chain(self, start: Grown, strength: float) -> list[Grown]:
-        """Return a mixture and what it becomes when doubled, for as long as held-out rows gain."""
+        """Return a mixture and what it becomes when doubled, for as long as held-out rows gain.
+
+        And for as long as it grows: halves that find no row are left out, and where a far row takes
+        one of two components for itself, what is left of four are two again, time after time.
+        """
         limit = MAX_WORK / (self.train.weight * len(self.mean) ** 2)
         limit = min(MAX_COMPONENTS, self.train.weight / MIN_ROWS, limit)
         grown, best, seconds = [start], 0, 0.0
@@ -115,6 +119,8 @@ class Ground(NamedTuple):
             started = time.perf_counter()
             grown.append(self.doubled(grown[-1], strength))
             seconds = time.perf_counter() - started
+            if grown[-1].size <= grown[-2].size:
+                break
             if grown[-1].worth > grown[best].worth + LEAST_GAIN:
                 best = len(grown) - 1
             elif grown[-1].size > SMALL:

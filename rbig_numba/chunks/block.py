@@ -42,11 +42,32 @@ class Split(NamedTuple):
     Equal rows are on the same side, whatever their order, and whatever blocks they come in; a row
     of weight 2 is the same as a row that stands there twice. Of either side `sample_size` rows at
     most go into a sample.
+
+    Attributes
+    ----------
+    seed, limit, sample_size : int
+    shared : tuple of int
+        Hashes of rows that stand on both sides, each with its share of the weight.
+    bounds : ndarray of shape (2, D) or None
+        Lowest and highest values of rows that are held out.
     """
 
     seed: int
     limit: int
     sample_size: int
+    shared: tuple[int, ...] = ()
+    bounds: np.ndarray | None = None
+
+    def sides(self, columns: np.ndarray, hashes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return which share of columns (D, n) is fitted and which held out, each (n,)."""
+        held_out = (hashes < np.uint64(self.limit)).astype(float)
+        if self.shared and self.limit:
+            shared = np.array(self.shared, dtype=np.uint64)
+            held_out[np.isin(hashes, shared)] = self.limit * 2.0**-64
+        if self.bounds is not None:
+            low, high = self.bounds[:, :, None]
+            held_out[((columns < low) | (columns > high)).any(axis=0)] = 0.0
+        return 1.0 - held_out, held_out
 
 
 def load(
@@ -63,11 +84,12 @@ def load(
     hashes = np.empty(columns.shape[1], dtype=np.uint64)
     exact = np.ascontiguousarray(columns, dtype=np.float64)
     hashing.hash_rows(exact, np.uint64(split.seed), hashes)
-    is_held_out = hashes < np.uint64(split.limit)
-    sides = ~is_held_out, is_held_out
+    sides = split.sides(exact, hashes)
+    if split.shared and weights is None:
+        weights = np.ones(len(hashes))
     block = Block(*(_take(columns, weights, side) for side in sides))
     samples = [
-        _sample(taken, hashes[side], ceiling)
+        _sample(taken, hashes[side > 0.0], ceiling)
         for taken, side, ceiling in zip(block, sides, ceilings, strict=True)
     ]
     return block, _summarise(block, (samples[0], samples[1]), split.sample_size)
@@ -105,15 +127,15 @@ def advance(block: Block, bijections: Sequence[Bijection]) -> tuple[Block, Total
     return Block(*moved), Totals(moments, scores, seconds)
 
 
-def _take(columns: np.ndarray, weights: np.ndarray | None, chosen: np.ndarray) -> Rows:
+def _take(columns: np.ndarray, weights: np.ndarray | None, shares: np.ndarray) -> Rows:
+    chosen = shares > 0.0
     return Rows(
-        np.ascontiguousarray(columns[:, chosen]), None if weights is None else weights[chosen]
+        np.ascontiguousarray(columns[:, chosen]),
+        None if weights is None else weights[chosen] * shares[chosen],
     )
 
 
 def _summarise(block: Block, samples: tuple[Sample, Sample], sample_size: int) -> Summary:
-    columns = as_columns(block.train.columns.T)
-    weights = block.train.row_weights
     extents = [
         (rows.columns.min(axis=1, initial=np.inf), rows.columns.max(axis=1, initial=-np.inf))
         for rows in block
@@ -122,7 +144,7 @@ def _summarise(block: Block, samples: tuple[Sample, Sample], sample_size: int) -
         np.array([rows.columns.shape[1] for rows in block]),
         np.stack([low for low, _ in extents]),
         np.stack([high for _, high in extents]),
-        moments_of(columns, weights),
+        np.array([rows.row_weights.sum() for rows in block]),
         samples,
         sample_size,
     )

@@ -134,8 +134,9 @@ def place_centres(edges, centres):
 
 @kernel
 def cell_of(x, lookup, n_cells):
-    """Return the cell of x on a lattice: 0 and n_cells - 1 are all that is outside."""
-    return int(min(max((x - lookup[0]) * lookup[1] + 1.0, 0.0), n_cells - 1.0))
+    """Return the cell of x on a lattice: 0 and n_cells - 1 are all that is outside, NaN is in 0."""
+    place = (x - lookup[0]) * lookup[1] + 1.0
+    return int(min(place, n_cells - 1.0)) if place > 0.0 else 0
 
 
 @kernel

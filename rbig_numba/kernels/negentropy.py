@@ -51,7 +51,8 @@ def negentropy(x, y, weights, moments, cosine, sine, shares):
     for k in range(shares.size):
         shares[k] = 0.0
     for i in range(x.size):
-        place = min(max(a * x[i] + b * y[i] + origin, 0.0), last)
+        place = a * x[i] + b * y[i] + origin
+        place = min(place, last) if place > 0.0 else 0.0  # NaN too: it becomes an index
         k = int(place)
         above = weights[i] * (place - k)
         shares[k] += weights[i] - above

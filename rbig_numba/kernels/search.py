@@ -61,7 +61,8 @@ def clusters(bins, floor, kind, parameters):
         share = below + 0.5 * p[b]
         if kind != EQUAL_MASSES and high > low:
             share = (math.asinh((x[b] - origin) * unit) - low) / (high - low)
-        cluster[b] = min(int(share * means.size), means.size - 1)
+        inside = min(int(min(share, 1.0) * means.size), means.size - 1)
+        cluster[b] = inside if share > 0.0 else 0  # NaN becomes no index
         below += p[b]
     n_rounds = _LLOYD_ROUNDS if kind == EQUAL_MASSES else 1
     for n in range(n_rounds):

@@ -1,0 +1,123 @@
+"""Which rows a fit holds out, and what makes a table unfit for a fit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from rbig_numba.bijections.affine import Affine, standardisation
+from rbig_numba.bijections.base import as_columns
+from rbig_numba.cautions import DensityWarning, warn_of_collinearity, warn_of_ties
+from rbig_numba.chunks.block import Split
+from rbig_numba.statistics import Sample, Summary, moments_of
+from rbig_numba.validation import check_varies
+
+# A row that holds this share of the weight to be held out, and weighs so many times what the median
+# row does, stands on both sides: of gamma rows, nine tenths of which are zeros, either nothing but
+# zeros was held out, or a hundredth.
+HEAVY_SHARE, HEAVY = 0.25, 8.0
+# What is so many times as far out as any training row says nothing of the fit to these.
+FAR = 2.0
+# Factor by which the share held out may miss the one asked for.
+OFF = 2.0
+FEWEST_ROWS = 100
+
+
+class Loaded(Protocol):
+    """Rows that were walked over once."""
+
+    summary: Summary
+
+
+def split_rows(
+    load: Callable[[Split], Loaded],
+    sample_size: int,
+    validation_fraction: float,
+    random_state: np.random.RandomState,
+    names: Sequence[str] | None,
+) -> tuple[Split, Loaded]:
+    """Load rows, some of them held out: at least one, if enough are left to fit.
+
+    Raises
+    ------
+    ValueError
+        If a column is constant (names it), or there are fewer than two rows.
+    """
+    seed, limit = int(random_state.randint(2**31)), int(validation_fraction * 2.0**64)
+    split = Split(seed, limit, sample_size)
+    rows = load(split)
+    if (n_rows := rows.summary.counts.sum()) < 2:
+        raise ValueError(f"{n_rows} row(s) found: a fit needs at least 2")
+    check_varies(rows.summary.lowest.min(axis=0), rows.summary.highest.max(axis=0), names)
+    if limit and not rows.summary.counts[1]:
+        split = split._replace(limit=int(rows.summary.samples[0].hashes[0]) + 1)
+        rows = load(split)
+    better = _exceptions(rows.summary, split) if limit else split
+    if better is not split:
+        split, rows = better, load(better)
+    if limit and (rows.summary.lowest[0] >= rows.summary.highest[0]).any():
+        warnings.warn(
+            f"{n_rows} rows are too few to hold any out, or vary too little: "
+            "all are fitted, with as many blocks as n_blocks says",
+            stacklevel=4,
+        )
+        split = split._replace(limit=0)
+        rows = load(split)
+    _warn_of_table(rows.summary, names)
+    if split.limit:
+        _warn_of_share(rows.summary, validation_fraction)
+    return split, rows
+
+
+def standardisation_of(summary: Summary) -> Affine:
+    """Return the map that opens a fit, of the training rows."""
+    sample = summary.samples[0]
+    extent = np.stack([summary.lowest[0], summary.highest[0]])
+    return standardisation(sample.rows, sample.weights, extent)
+
+
+def _warn_of_table(summary: Summary, names: Sequence[str] | None) -> None:
+    sample = summary.samples[0]
+    warn_of_ties(sample, names)
+    rows = standardisation_of(summary).forward(sample.rows)[0]
+    warn_of_collinearity(moments_of(as_columns(rows), sample.weights), names)
+
+
+def _exceptions(summary: Summary, split: Split) -> Split:
+    """Return a split that shares heavy rows, and fits those that lie far beyond all others."""
+    both = (summary.samples[0], summary.samples[1])
+    heavy = _heavy(both, split.limit * 2.0**-64 * summary.weights.sum())
+    if len(heavy):
+        split = split._replace(shared=tuple(heavy.tolist()))
+    if not summary.counts.all():
+        return split
+    affine = standardisation_of(summary)
+    ends = np.stack([summary.lowest, summary.highest])
+    (train_low, low), (train_high, high) = (affine.forward(end)[0] for end in ends)
+    farthest = np.maximum(np.abs(train_low), np.abs(train_high))
+    limits = FAR * np.maximum(farthest, affine.reach)
+    if (np.maximum(np.abs(low), np.abs(high)) > limits).any():
+        split = split._replace(bounds=affine.inverse(np.stack([-limits, limits]))[0])
+    return split
+
+
+def _heavy(samples: tuple[Sample, Sample], wanted: float) -> np.ndarray:
+    """Return the hashes of rows that hold much of the weight that is wanted on a side."""
+    hashes = np.concatenate([sample.hashes for sample in samples])
+    weights = np.concatenate([sample.weights for sample in samples])
+    return hashes[weights > max(HEAVY_SHARE * wanted, HEAVY * np.median(weights))]
+
+
+def _warn_of_share(summary: Summary, wanted: float) -> None:
+    share = summary.weights[1] / summary.weights.sum()
+    off = not wanted / OFF <= share <= wanted * OFF
+    if off and summary.counts.sum() >= FEWEST_ROWS:
+        warnings.warn(
+            f"{share:.1%} of the rows are held out, not {wanted:.1%}: equal rows stay together, "
+            "and rows that lie far beyond all others are fitted",
+            DensityWarning,
+            stacklevel=5,
+        )
