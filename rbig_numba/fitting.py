@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,26 +14,14 @@ from rbig_numba.contest import Contest
 from rbig_numba.flow import Flow
 from rbig_numba.latents import latents_of
 from rbig_numba.profile import Deadline, deadline_in, merge_seconds
-from rbig_numba.splitting import standardisation_of
-from rbig_numba.statistics import Statistic, Summary, Sums, Totals
+from rbig_numba.splitting import Rows, standardisation_of
+from rbig_numba.statistics import Statistic, Totals
 
 # Rows of either side that competing blocks are searched on and judged by, and numbers in them.
 SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**21
 # Of tables of more rows half as many: mixtures are split once more for all rows, and fits of
 # 230,000 and 345,000 rows take 5 and 9 s instead of 9 and 13, for 0.04 and 0.02 nats.
 MANY_ROWS, MANY_SAMPLED = 100_000, 16_384
-
-
-class Rows(Protocol):
-    """Rows on their way to the latent space, wherever they are."""
-
-    summary: Summary
-
-    def gather(self, maps: Sequence[Map], statistic: Statistic) -> Sums:
-        """Return a statistic of the training rows, pushed through maps."""
-
-    def advance(self, bijections: Sequence[Bijection]) -> Totals:
-        """Push all rows through bijections for good."""
 
 
 class Fitted(NamedTuple):

@@ -13,7 +13,7 @@ from rbig_numba import validation
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
-from rbig_numba.fitting import Rows
+from rbig_numba.splitting import Rows
 from rbig_numba.tables import BLOCK_ROWS, TableFile, as_arrow, open_table
 from rbig_numba.weighting import as_counts
 

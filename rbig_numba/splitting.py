@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from rbig_numba.bijections.affine import Affine, standardisation
-from rbig_numba.bijections.base import as_columns
+from rbig_numba.bijections.base import Bijection, Map, as_columns
 from rbig_numba.cautions import DensityWarning, warn_of_collinearity, warn_of_ties
 from rbig_numba.chunks.block import Split
-from rbig_numba.statistics import Sample, Summary, moments_of
+from rbig_numba.statistics import Sample, Statistic, Summary, Sums, Totals, moments_of
 from rbig_numba.validation import check_varies
 
 # A row that holds this share of the weight to be held out, and weighs so many times what the median
@@ -26,19 +26,25 @@ OFF = 2.0
 FEWEST_ROWS = 100
 
 
-class Loaded(Protocol):
-    """Rows that were walked over once."""
+class Rows(Protocol):
+    """Rows on their way to the latent space, wherever they are."""
 
     summary: Summary
 
+    def gather(self, maps: Sequence[Map], statistic: Statistic) -> Sums:
+        """Return a statistic of the training rows, pushed through maps."""
+
+    def advance(self, bijections: Sequence[Bijection]) -> Totals:
+        """Push all rows through bijections for good."""
+
 
 def split_rows(
-    load: Callable[[Split], Loaded],
+    load: Callable[[Split], Rows],
     sample_size: int,
     validation_fraction: float,
     random_state: np.random.RandomState,
     names: Sequence[str] | None,
-) -> tuple[Split, Loaded]:
+) -> tuple[Split, Rows]:
     """Load rows, some of them held out: at least one, if enough are left to fit.
 
     Raises

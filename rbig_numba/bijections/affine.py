@@ -55,7 +55,8 @@ class Affine(Bijection):
         if len(rows):
             # Halves: the difference of two doubles may be none.
             half = 0.5 * x[rows, columns] - 0.5 * self.shift[columns]
-            log_ratio = np.log(np.abs(half)) - np.log(self.scale[columns]) + np.log(2.0 / self.reach)
+            log_limit = np.log(self.scale[columns]) + np.log(0.5 * self.reach)
+            log_ratio = np.log(np.abs(half)) - log_limit
             y[rows, columns] = np.copysign(self.reach * (1.0 + log_ratio), half)
             log_det -= np.bincount(rows, log_ratio, len(x))
         return y, log_det

@@ -21,8 +21,8 @@ MAX_FEATURES, ROWS_PER_FEATURE = 200, 20
 STEEPNESS, LOOKS = (0.5, 1.0, 2.0), (1, 2, 0)
 # Splits that a small fit looks at. One: 0.07 to 0.23, and of the first coupling alone 0.2 to 1.2.
 SPLITS, SPLIT_ROWS, SPLIT_FEATURES = 4, 4000, 40
-# Held-out rows that a choice among penalties and columns takes, and rows for each column: of 50 rows
-# in 300 columns five chose fifty couplings, and other rows had -3e4 nats in the mean.
+# Held-out rows that a choice among penalties and columns takes, as it takes a row for each column:
+# of 50 rows in 300 columns five chose fifty couplings, and other rows had -1e4 nats in the mean.
 FEWEST_JUDGES = 10
 # Steps of Fisher scoring on log sigma. None: 0.04 to 0.07; four gain nothing.
 STEPS = 2
