@@ -21,9 +21,8 @@ from rbig_numba.validation import check_varies
 HEAVY_SHARE, HEAVY = 0.25, 8.0
 # What is so many times as far out as any training row says nothing of the fit to these.
 FAR = 2.0
-# Factor by which the share held out may miss the one asked for.
-OFF = 2.0
-FEWEST_ROWS = 100
+# Factor by which the share held out may miss the one asked for, and by how many rows in any case.
+OFF, OFF_ROWS = 2.0, 10.0
 
 
 class Rows(Protocol):
@@ -118,9 +117,10 @@ def _heavy(samples: tuple[Sample, Sample], wanted: float) -> np.ndarray:
 
 
 def _warn_of_share(summary: Summary, wanted: float) -> None:
-    share = summary.weights[1] / summary.weights.sum()
+    total, held_out = summary.weights.sum(), summary.weights[1]
+    share = held_out / total
     off = not wanted / OFF <= share <= wanted * OFF
-    if off and summary.counts.sum() >= FEWEST_ROWS:
+    if off and abs(held_out - wanted * total) > OFF_ROWS:
         warnings.warn(
             f"{share:.1%} of the rows are held out, not {wanted:.1%}: equal rows stay together, "
             "and rows that lie far beyond all others are fitted",

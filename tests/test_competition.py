@@ -57,12 +57,18 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_competition_against_the_plain_algorithm(name):
-    """Measured: gains of 0.18, 0.29 and -0.06 nats; the last table is made for rotations."""
+    """In the mean over seeds: one of them is off by 0.05 nats, and the gains differ by 0.07.
+
+    Measured: gains of 0.12, 0.23 and 0.0 nats; the last table is made for rotations.
+    """
     table, gain = TABLES[name]
     train, held_out = np.split(table, [2500])
-    best = RBIG(random_state=0).fit(train).score(held_out)
-    plain = RBIG(random_state=0, blocks="classic").fit(train).score(held_out)
-    assert best > plain + gain
+
+    def score(blocks):
+        models = (RBIG(random_state=seed, blocks=blocks).fit(train) for seed in range(3))
+        return np.mean([model.score(held_out) for model in models])
+
+    assert score("auto") > score("classic") + gain
 
 
 def test_a_list_fixes_the_kinds():

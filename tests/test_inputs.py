@@ -140,7 +140,7 @@ def test_weights_are_rows_written_several_times_also_with_held_out_rows(rows):
 
 def test_weights_of_a_file(rows, tmp_path):
     write_table(tmp_path / "rows.npy", rows)
-    weights = np.random.default_rng(2).uniform(0, 2, len(rows))
+    weights = np.random.default_rng(2).integers(0, 4, len(rows)).astype(float)
     parameters = {"n_blocks": 2, "random_state": 0}
     one = RBIG(**parameters).fit(rows, sample_weight=weights)
     same_bits(RBIG(**parameters).fit(tmp_path / "rows.npy", sample_weight=weights), one, rows)
