@@ -37,7 +37,7 @@ class Moments(NamedTuple):
     def rounded(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and covariance, free of the order in which they were summed up."""
         deviations = np.sqrt(np.diag(self.covariance))
-        units = np.maximum(deviations, np.finfo(float).tiny)
+        units = np.maximum(deviations, 1e-150)  # whose products are numbers still
         covariance = rounded(self.covariance, np.outer(units, units))
         return rounded(self.mean, units), covariance
 

@@ -27,8 +27,8 @@ from rbig_numba.bijections.rotation import Rotation
 from rbig_numba.files import replacing
 from rbig_numba.flow import Flow
 
-# What is written, and what is read: format 1 had no "lengths", and one flow.
-FORMAT, FORMATS = 2, (1, 2)
+# What is written, and what is read: format 1 had no "lengths", and one flow; format 2 no "reach".
+FORMAT, FORMATS = 3, (1, 2, 3)
 KINDS: dict[str, type[Bijection]] = {
     kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Radial, Rotation)
 }

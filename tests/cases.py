@@ -26,6 +26,10 @@ def affine_extreme_scales():
     return Affine(np.array([1e-8, 0.0, -1e8]), np.array([1e-8, 3.0, 1e8]))
 
 
+def affine_with_a_reach():
+    return Affine(np.array([1e-8, 0.0, -1e8]), np.array([1e-8, 3.0, 1e8]), np.array(100.0))
+
+
 def pca():
     a = np.random.default_rng(0).standard_normal((N_FEATURES, N_FEATURES))
     return pca_rotation(a @ a.T, 1000.0, np.random.RandomState(0))
@@ -157,6 +161,7 @@ def coupling_many_columns():
 CASES = {
     "affine": affine,
     "affine, scales 1e-8 and 1e8": affine_extreme_scales,
+    "affine, logarithmic beyond 100": affine_with_a_reach,
     "pca rotation": pca,
     "random rotation": uniform_rotation,
     "rotation with determinant -1": reflection,

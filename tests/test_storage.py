@@ -101,11 +101,13 @@ def test_never_unpickles(path):
         RBIG.load(path)
 
 
-def test_format_1_had_no_lengths(fitted, path):
+def test_formats_before(fitted, path):
+    """Format 1 had no lengths, and no affine map had a reach until format 3."""
+
     def age(arrays):
         header = json.loads(arrays["header"].tobytes())
         header["format"] = 1
-        del header["lengths"]
+        del header["lengths"], arrays["0.affine.reach"]
         content = {name: array for name, array in arrays.items() if name != "header"}
         header["checksum"] = _checksum(header, content)
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)

@@ -81,7 +81,8 @@ def _array(weight: Any) -> np.ndarray:
 
 def _affine(layer: Affine) -> Arrays:
     shift = _array(layer.shift) + _array(layer.shift_residual)
-    return {"shift": shift, "scale": _array(layer.scale)}
+    reach = np.array(np.inf if layer.reach is None else float(layer.reach))
+    return {"shift": shift, "scale": _array(layer.scale), "reach": reach}
 
 
 def _mixture(layer: Any) -> Arrays:

@@ -94,7 +94,8 @@ def _described(layer: Bijector | None) -> str:
     if layer is None:
         return "missing"
     shapes = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
-    return f"{type(layer).__name__} ({shapes})"
+    reach = f", reach {layer.reach}" if isinstance(layer, Affine) else ""
+    return f"{type(layer).__name__} ({shapes}{reach})"
 
 
 def _flow(builders: dict[str, Builder], flow: Any, dtype: str) -> GaussianizationFlow:
@@ -125,7 +126,9 @@ def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
 
 
 def _affine(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return Affine(**kwargs), affine_arrays(**arrays, dtype=kwargs["dtype"])
+    reach = float(arrays.pop("reach"))
+    layer = Affine(reach if np.isfinite(reach) else None, **kwargs)
+    return layer, affine_arrays(**arrays, dtype=kwargs["dtype"])
 
 
 def _mixture(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:

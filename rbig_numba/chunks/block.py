@@ -63,7 +63,8 @@ class Split(NamedTuple):
         held_out = (hashes < np.uint64(self.limit)).astype(float)
         if self.shared and self.limit:
             shared = np.array(self.shared, dtype=np.uint64)
-            held_out[np.isin(hashes, shared)] = self.limit * 2.0**-64
+            # A fraction of few bits: sums of counts are the same in any order.
+            held_out[np.isin(hashes, shared)] = np.ceil(self.limit * 2.0**-54) * 2.0**-10
         if self.bounds is not None:
             low, high = self.bounds[:, :, None]
             held_out[((columns < low) | (columns > high)).any(axis=0)] = 0.0
