@@ -17,17 +17,17 @@ import numpy as np
 
 from rbig_numba.kernels.direct import DIRECT_MIN, quantiles
 from rbig_numba.kernels.jit import float_bits, kernel
-from rbig_numba.kernels.mixture import log_sum_exp
+from rbig_numba.kernels.mixture import LOWEST, smaller_tail
 from rbig_numba.kernels.normal import (
     HALF_LOG2,
     INV_SQRT_2PI,
     LN2,
+    LOG_SQRT_2PI,
     aligned_stack,
     log_cdf,
     log_positive,
     mills,
     power_and_mills,
-    quantile_of_log,
 )
 
 
@@ -77,21 +77,21 @@ def add_component(x, shift, constants, log_r, r, pdf, lower, upper):
 def forward1(x, before, parameters, log_terms):
     """Return z and log dz/dx of one number in log space, log_terms (K,) by `add_component`."""
     constants, slopes = parameters
-    logs = np.empty((3, log_terms.size))
+    logs, power = np.empty((3, log_terms.size)), LOWEST
+    for k in range(log_terms.size):
+        power = max(power, LN2 * log_terms[k])
     for k in range(log_terms.size):
         shift = 0.0
         for i in range(slopes.shape[1]):
             shift += slopes[k, i] * before[i]
         v = ((x - shift) - constants[0, k]) * constants[1, k]
-        u = abs(v) / HALF_LOG2
-        near = LN2 * log_terms[k] + math.log(constants[3, k] * mills(u))
-        far = LN2 * (log_terms[k] - constants[2, k] + v * v) + log_cdf(u)
-        logs[0, k] = LN2 * log_terms[k]
+        u, term = abs(v) / HALF_LOG2, LN2 * log_terms[k] - power
+        near = term + math.log(constants[3, k] * mills(u))
+        far = LN2 * (log_terms[k] - constants[2, k] + v * v) - power + log_cdf(u)
+        logs[0, k] = term - LOG_SQRT_2PI
         logs[1, k] = near if v < 0.0 else far
         logs[2, k] = far if v < 0.0 else near
-    log_lower, log_upper = log_sum_exp(logs[1]), log_sum_exp(logs[2])
-    z = quantile_of_log(min(log_lower, log_upper))
-    return (z if log_lower < log_upper else -z), log_sum_exp(logs[0]) + 0.5 * z * z
+    return smaller_tail(logs, power + LOG_SQRT_2PI)
 
 
 @kernel

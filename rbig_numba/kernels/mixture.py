@@ -25,8 +25,8 @@ from rbig_numba.kernels.normal import (
     LOG_SQRT_2PI,
     exp_negative,
     log_cdf,
-    log_pdf,
     log_positive,
+    mills,
     quantile_of_log,
 )
 
@@ -36,6 +36,11 @@ EPSILON = 2.0**-52
 # The table of an inverse: nodes in all, shared by the components, each within so many scales.
 N_NODES = 128
 REACH = 7.0
+# Standard deviations from all components, beyond which one of them is the mixture to rounding: the
+# others, and its weight, move z by log(weight) / z.
+ALONE = 1e8
+# Powers are no lower: beyond 1e150 standard deviations, where squares overflow.
+LOWEST, LOG_HALF = -1e300, math.log(0.5)
 # exp of this is a number still, and takes Newton's step out of any bracket.
 MAX_LOG = 700.0
 # Above this an error of z, or what it changes in log dz/dx, needs another evaluation, whatever the
@@ -50,28 +55,49 @@ def log_sum_exp(terms):
     for k in range(terms.size):
         largest = max(largest, terms[k])
     for k in range(terms.size):
-        total += math.exp(terms[k] - largest)
+        total += math.exp(terms[k] - largest) if largest > -np.inf else 1.0
     return largest + math.log(total)
 
 
 @kernel
-def log_sums1(x, log_weights, means, log_scales):
-    """Return log f, log F and log (1 - F) of one number; for tails where direct sums underflow."""
-    terms = np.empty((3, means.size))
+def forward1(x, log_weights, means, log_scales):
+    """Return z and log dz/dx of one number, for tails where direct sums underflow.
+
+    log phi(z) is log T - log M(|z|), T the smaller tail and M Mills' ratio: terms of f and T are
+    over their largest power, so that of 1e12, at 1e6 standard deviations, nothing is rounded off.
+    """
+    logs, power = np.empty((3, means.size)), LOWEST
+    low, high, lowest, highest = np.inf, -np.inf, 0, 0
     for k in range(means.size):
         u = (x - means[k]) * math.exp(-log_scales[k])
-        terms[0, k] = log_weights[k] + log_pdf(u) - log_scales[k]
-        terms[1, k] = log_weights[k] + log_cdf(u)
-        terms[2, k] = log_weights[k] + log_cdf(-u)
-    return log_sum_exp(terms[0]), log_sum_exp(terms[1]), log_sum_exp(terms[2])
+        logs[0, k] = log_weights[k] - 0.5 * u * u
+        power = max(power, logs[0, k])
+        low, lowest = (u, k) if u < low else (low, lowest)
+        high, highest = (u, k) if u > high else (high, highest)
+    if low > ALONE or high < -ALONE:
+        return (low, -log_scales[lowest]) if low > 0.0 else (high, -log_scales[highest])
+    for k in range(means.size):
+        u = (x - means[k]) * math.exp(-log_scales[k])
+        term = logs[0, k] - power
+        near = term + math.log(mills(abs(u)))
+        far = log_weights[k] + log_cdf(abs(u)) + LOG_SQRT_2PI - power
+        logs[0, k] = term - log_scales[k]
+        logs[1, k] = near if u < 0.0 else far
+        logs[2, k] = far if u < 0.0 else near
+    return smaller_tail(logs, power)
 
 
 @kernel
-def forward1(x, log_weights, means, log_scales):
-    """Return z and log dz/dx of one number."""
-    log_density, log_lower, log_upper = log_sums1(x, log_weights, means, log_scales)
-    z = quantile_of_log(min(log_lower, log_upper))
-    return (z if log_lower < log_upper else -z), log_density + 0.5 * z * z + LOG_SQRT_2PI
+def smaller_tail(logs, power):
+    """Return z and log dz/dx from logs of terms (3, K), each sqrt(2 pi) / exp(power) times.
+
+    They are those of the density, of the lower and of the upper mass.
+    """
+    log_lower, log_upper = log_sum_exp(logs[1]), log_sum_exp(logs[2])
+    log_tail = min(log_lower, log_upper)
+    z = quantile_of_log(min(log_tail + power - LOG_SQRT_2PI, LOG_HALF))
+    log_slope = log_sum_exp(logs[0]) - log_tail + math.log(mills(-z))
+    return (z if log_lower < log_upper else -z), log_slope
 
 
 @kernel
