@@ -22,6 +22,7 @@ from rbig_numba.chunks.block import Block, Split
 from rbig_numba.chunks.local import advance_blocks, gather_blocks, load_local
 from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.chunks.stores import MemoryStore, Store
+from rbig_numba.columns import as_floats, float_type
 from rbig_numba.statistics import (
     Statistic,
     Sums,
@@ -96,7 +97,8 @@ def map_partitions(
     rows = _one_chunk_of_columns(X if isinstance(X, da.Array) else X.to_dask_array())
     if scalar:
         return da.map_blocks(function, rows, dtype=np.float64, drop_axis=1, meta=np.empty(0))
-    return da.map_blocks(function, rows, dtype=rows.dtype, meta=np.empty((0, 0), rows.dtype))
+    dtype = float_type(rows.dtype)
+    return da.map_blocks(function, rows, dtype=dtype, meta=np.empty((0, 0), dtype))
 
 
 def sample_partitions(
@@ -130,10 +132,9 @@ def _one_chunk_of_columns(X: da.Array) -> da.Array:
 
 
 def _load(part: Any, weights: Any, number: int, *, split: Split, names: Any) -> Partition:
-    rows = np.asarray(part)
-    if rows.dtype not in (np.float32, np.float64):
-        rows = rows.astype(np.float64)
-    check_finite(rows, names, f"Partition {number} of X")
+    label = f"Partition {number} of X"
+    rows = as_floats(part, label)
+    check_finite(rows, names, label)
     loaded = load_local(ArraySource(rows), _checked(weights, number), split, 1)
     return Partition(_listed(loaded.store), loaded.summary)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,13 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from rbig_numba.files import replacing
+from rbig_numba.files import AnyPath, replacing
 from rbig_numba.tables.checks import check_suffix
 
 
 @contextmanager
 def table_writer(
-    path: str | os.PathLike[str] | None, names: Sequence[str] | None = None
+    path: AnyPath | None, names: Sequence[str] | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield a function that appends rows (n, D) to a new table; none of them stays in memory.
 
@@ -53,9 +52,7 @@ def table_writer(
         yield writer.append
 
 
-def write_table(
-    path: str | os.PathLike[str], rows: np.ndarray, names: Sequence[str] | None = None
-) -> None:
+def write_table(path: AnyPath, rows: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Write rows (N, D) in the format that the suffix names; see `table_writer`."""
     with table_writer(path, names) as append:
         append(rows)
