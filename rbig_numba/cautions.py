@@ -58,6 +58,8 @@ def _largest_share(column: np.ndarray, weights: np.ndarray) -> float:
 
 def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
     """Warn, naming the condition number, of columns that are nearly linear functions of others."""
+    if not moments.weight:  # all rows are held out
+        return
     covariance = moments.covariance
     # Training rows may be alike in a column, or too far apart for a square.
     known = np.flatnonzero((np.diag(covariance) > 0.0) & np.isfinite(np.diag(covariance)))

@@ -35,7 +35,7 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
         source: ArraySource | FileSource | MappedSource = FileSource(
             _open(estimator, X, fitting=True)
         )
-    elif isinstance(X, np.memmap):
+    elif isinstance(X, np.memmap) and X.filename:  # copies of one are mere arrays
         check_kind(X.dtype)
         check_shape(X.shape)
         validate_data(estimator, X, reset=True, skip_check_array=True)

@@ -135,16 +135,20 @@ def _load(part: Any, weights: Any, number: int, *, split: Split, names: Any) -> 
     label = f"Partition {number} of X"
     rows = as_floats(part, label)
     check_finite(rows, names, label)
-    loaded = load_local(ArraySource(rows), _checked(weights, number), split, 1)
+    loaded = load_local(ArraySource(rows), _checked(weights, number, len(rows)), split, 1)
     return Partition(_listed(loaded.store), loaded.summary)
 
 
-def _checked(weights: Any, number: int) -> np.ndarray | None:
+def _checked(weights: Any, number: int, n_rows: int) -> np.ndarray | None:
     if weights is None:
         return None
-    weights = np.asarray(weights, dtype=np.float64)
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"Partition {number} of sample_weight has negative or infinite values")
+    label = f"Partition {number} of sample_weight"
+    weights = as_floats(weights, label).astype(np.float64, copy=False)
+    check_finite(weights, None, label)
+    if len(weights) != n_rows:
+        raise ValueError(f"{label} has {len(weights)} values for {n_rows} rows")
+    if weights.min(initial=0.0) < 0.0:
+        raise ValueError(f"{label} has negative values, the lowest in row {weights.argmin()}")
     return weights
 
 

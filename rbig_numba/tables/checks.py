@@ -42,9 +42,9 @@ def check_columns(label: object, schema: pa.Schema, n_rows: int) -> None:
     other = [field for field in schema if not _is_real(field.type)]
     if other:
         kinds = ", ".join(dict.fromkeys(str(field.type) for field in other))
+        names = _quoted([field.name for field in other])
         raise ValueError(
-            f"{label}: no numbers but {kinds} in column {_quoted([field.name for field in other])}: "
-            "drop it or encode it as numbers"
+            f"{label}: no numbers but {kinds} in column {names}: drop it or encode it as numbers"
         )
 
 

@@ -24,7 +24,7 @@ class NpyFile(TableFile):
             with open(self.path, "rb") as file:
                 shape, self._by_column, self._stored = _read_header(file)
                 self._start = file.tell()
-        # NumPy evaluates the header as Python: of a damaged one come SyntaxError and TokenError too.
+        # NumPy parses the header as Python: of a damaged one SyntaxError and TokenError come too.
         except Exception as error:
             raise ValueError(
                 f"{self.path}: not a readable .npy file of numbers: {one_line(error)}"
