@@ -11,6 +11,7 @@ import numpy as np
 SHOWN = 5
 # NumPy's kinds of types that stand for real numbers.
 REAL = "biuf"
+TIMES = (np.datetime64, np.timedelta64)
 
 
 def column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
@@ -49,6 +50,11 @@ def check_kind(dtype: np.dtype, label: str = "Input X") -> None:
         raise ValueError(f"{label} holds {dtype}, not numbers: convert it first")
 
 
+def is_frame(X: Any) -> bool:
+    """Whether X is a pandas frame."""
+    return hasattr(X, "iloc") and hasattr(X, "columns")
+
+
 def check_frame(X: Any) -> None:
     """Raise unless a pandas frame has columns of numbers with names of their own; names them."""
     twice = [repr(name) for name, count in Counter(X.columns).items() if count > 1]
@@ -84,6 +90,9 @@ def as_floats(X: Any, label: str = "Input X") -> np.ndarray:
     """
     if hasattr(X, "__dask_graph__"):
         X = X.compute()
+    if is_frame(X):
+        check_frame(X)
+        return X.to_numpy(dtype=np.float64, na_value=np.nan)
     try:
         if isinstance(X, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in X):
             X = np.ma.stack(X)  # np.asarray would drop the masks
@@ -101,40 +110,43 @@ def as_floats(X: Any, label: str = "Input X") -> np.ndarray:
 def _numbers(array: np.ndarray, label: str) -> np.ndarray:
     """Return an array as floats; the first object that is no number is named with its place."""
     try:
-        if array.dtype.kind == "O" and any(isinstance(cell, np.datetime64) for cell in array.flat):
-            raise TypeError("dates are no numbers")
+        if array.dtype.kind == "O" and any(isinstance(cell, TIMES) for cell in array.flat):
+            raise TypeError  # NumPy has a float for it
         with np.errstate(over="ignore"):  # infinity, from a longdouble: told by its place
             return array.astype(float_type(array.dtype), copy=False)
     except (TypeError, ValueError, OverflowError):
         for place, cell in np.ndenumerate(array):
+            where = ", ".join(f"{a} {i}" for a, i in zip(("row", "column"), place, strict=False))
             try:
+                if isinstance(cell, TIMES):
+                    raise TypeError(f"no number but {cell!r}")
                 float(cell)
             except (TypeError, ValueError, OverflowError) as reason:
                 kind = TypeError if isinstance(reason, TypeError) else ValueError
-                raise kind(f"{label} at {_place(place)}: {reason}") from reason
+                raise kind(f"{label} at {where}: {reason}") from reason
         raise
 
 
-def _place(place: tuple[int, ...]) -> str:
-    return ", ".join(f"{axis} {i}" for axis, i in zip(("row", "column"), place, strict=False))
-
-
 def refuse_cells(
-    bad: np.ndarray, what: str, names: Sequence[str] | None, label: str, start: int = 0
+    bad: np.ndarray,
+    what: str,
+    names: Sequence[str] | None,
+    label: str,
+    start: int | None = None,
 ) -> None:
     """Raise ValueError if any cell of (n, D) or (n,) is bad; tells rows and columns.
 
-    Row 0 has number `start`, in messages.
+    They are all rows there are, or those of a longer table from number `start` on.
     """
     if not bad.any():
         return
     rows = np.flatnonzero(bad.any(axis=tuple(range(1, bad.ndim))))
-    among = f" of rows {start} to {start + len(bad) - 1}" if start or label != "Input X" else ""
+    among = " rows" if start is None else f" of rows {start} to {start + len(bad) - 1}"
     columns = ""
     if bad.ndim == 2:
         where = column_names(np.flatnonzero(bad.any(axis=0)), names)
         columns = f", columns {listed(where)}"
     raise ValueError(
-        f"{label} contains {what} in {len(rows)}{among or ' rows'} "
-        f"(the first is row {start + rows[0]}){columns}; drop or impute them"
+        f"{label} contains {what} in {len(rows)}{among} "
+        f"(the first is row {(start or 0) + rows[0]}){columns}; drop or impute them"
     )

@@ -13,11 +13,6 @@ def is_lazy(X: Any) -> bool:
     return hasattr(X, "__dask_graph__")
 
 
-def is_frame(X: Any) -> bool:
-    """Whether X is a pandas frame."""
-    return hasattr(X, "iloc") and hasattr(X, "columns")
-
-
 def unwrapped(X: Any) -> Any:
     """Return a table as a Path, an Arrow table, a pandas frame, a Dask collection or an array-like.
 
@@ -39,7 +34,7 @@ def unwrapped(X: Any) -> Any:
         raise TypeError("X is a Dataset of xarray: pass X.to_dataframe(), or one DataArray of it")
     if hasattr(X, "dims") and hasattr(X, "coords"):
         return X.data
-    if hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns") and not is_frame(X):
+    if hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns") and not hasattr(X, "iloc"):
         import pyarrow as pa  # is there, or nothing has that method; and `import rbig_numba` light
 
         return pa.table(X)

@@ -13,8 +13,8 @@ from sklearn.utils.validation import validate_data
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
-from rbig_numba.columns import as_floats, check_frame, check_kind, check_shape
-from rbig_numba.containers import is_frame, is_lazy, unwrapped
+from rbig_numba.columns import as_floats, check_frame, check_kind, check_shape, is_frame
+from rbig_numba.containers import is_lazy, unwrapped
 from rbig_numba.fitting import Rows
 from rbig_numba.tables import BLOCK_ROWS, TableFile, as_arrow, check_columns, open_table
 from rbig_numba.validation import check_finite, check_weights
@@ -81,21 +81,31 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     """
     if isinstance(X, pa.Table):
         check_columns("Input X", X.schema, X.num_rows)
-    elif is_frame(X):
-        check_frame(X)
-    elif not hasattr(X, "toarray"):  # scikit-learn has a word for sparse ones
-        X = as_floats(X)
-        check_shape(X.shape)
-    rows = validate_data(
-        estimator,
-        X,
-        reset=fitting,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite=False,
-        ensure_min_samples=2 if fitting else 1,
-    )
+        validate_data(estimator, X, reset=fitting, skip_check_array=True)
+        rows = as_floats(X)  # of float32 scikit-learn would make float64
+    else:
+        rows = validate_data(
+            estimator,
+            _checked(X),
+            reset=fitting,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite=False,
+            ensure_min_samples=2 if fitting else 1,
+        )
     check_finite(rows, getattr(estimator, "feature_names_in_", None))
     return rows
+
+
+def _checked(X: Any) -> Any:
+    """Return a pandas frame or a sparse array as it is, all else as an array of two axes."""
+    if is_frame(X):
+        check_frame(X)
+        return X
+    if hasattr(X, "toarray"):  # scikit-learn has a word for it
+        return X
+    array = as_floats(X)
+    check_shape(array.shape)
+    return array
 
 
 def check_same_columns(estimator: Any, fitted: Any) -> None:

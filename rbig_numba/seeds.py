@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,15 @@ def random_state_of(seed: Any) -> np.random.RandomState:
 
     Raises
     ------
-    TypeError, ValueError
-        For anything else, and for integers outside 0 to 2**32 - 1.
+    TypeError
+        For anything else.
+    ValueError
+        For integers outside 0 to 2**32 - 1.
     """
-    if isinstance(seed, (bool, np.bool_)):
-        raise TypeError(f"random_state={seed!r} must be an integer, a generator or None")
     if isinstance(seed, np.random.Generator):
         return np.random.RandomState(seed.integers(2**32, size=8, dtype=np.uint32))
-    return check_random_state(seed)
+    known = seed is None or seed is np.random or isinstance(seed, np.random.RandomState)
+    if known or (isinstance(seed, Integral) and not isinstance(seed, bool)):
+        return check_random_state(seed)
+    shown = " ".join(repr(seed).split())
+    raise TypeError(f"random_state={shown} must be an integer, a RandomState, a Generator or None")

@@ -52,12 +52,15 @@ def check_weights(sample_weight: Any, n_rows: int | None) -> np.ndarray | None:
 
 
 def check_finite(
-    rows: np.ndarray, names: Sequence[str] | None, label: str = "Input X", start: int = 0
+    rows: np.ndarray,
+    names: Sequence[str] | None,
+    label: str = "Input X",
+    start: int | None = None,
 ) -> None:
     """Raise ValueError for NaN or infinity in rows (n, D) or numbers (n,).
 
-    The message names what holds them, how many rows, the first of them (row 0 has number `start`)
-    and the columns.
+    The message names what holds them, how many rows, the first of them and the columns; rows are
+    those of a longer table from number `start` on, if it is given.
     """
     with np.errstate(over="ignore"):
         if np.isfinite(rows.sum(dtype=np.float64)):  # one pass without a mask, when all is well
