@@ -155,13 +155,13 @@ def _lazy_loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split]
 
 def _lazy_numbers(estimator: Any, X: Any, *, fitting: bool) -> Any:
     """Check what a Dask collection tells without work; return it, frames as plain floats."""
-    if hasattr(type(X), "columns"):
+    head = getattr(X, "_meta", None)
+    if is_frame(head):
         check_frame(X._meta_nonempty)
-        head = X._meta
         if not all(dtype == np.float32 for dtype in X.dtypes):
             X = X.astype(np.float64)  # a missing value of a nullable column becomes NaN
     elif hasattr(type(X), "chunks"):
-        if hasattr(X._meta, "todense"):
+        if hasattr(head, "todense"):
             raise TypeError("X holds sparse matrices: pass X.map_blocks(lambda x: x.toarray())")
         check_kind(X.dtype)
         check_shape(X.shape)
