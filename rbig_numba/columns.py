@@ -52,7 +52,7 @@ def check_kind(dtype: np.dtype, label: str = "Input X") -> None:
 
 def is_frame(X: Any) -> bool:
     """Whether X is a pandas frame."""
-    return hasattr(X, "iloc") and hasattr(X, "columns")
+    return hasattr(type(X), "iloc") and hasattr(type(X), "columns")
 
 
 def check_frame(X: Any) -> None:

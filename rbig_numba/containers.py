@@ -17,7 +17,7 @@ def unwrapped(X: Any) -> Any:
     """Return a table as a Path, an Arrow table, a pandas frame, a Dask collection or an array-like.
 
     Lazy frames of Polars are collected, an xarray.DataArray gives out its array, and all frames
-    that Arrow can take over (Polars, DuckDB) become Arrow tables.
+    that Arrow can take over (Polars) become Arrow tables.
 
     Raises
     ------
@@ -26,16 +26,19 @@ def unwrapped(X: Any) -> Any:
     """
     if isinstance(X, (str, bytes, os.PathLike)):
         return as_path(X)
-    if type(X).__module__.startswith("dask"):
-        return X
-    if hasattr(X, "collect_schema") and hasattr(X, "collect"):
+    if _has(X, "collect_schema", "collect"):
         X = X.collect()
-    if hasattr(X, "data_vars"):
+    if _has(X, "data_vars"):
         raise TypeError("X is a Dataset of xarray: pass X.to_dataframe(), or one DataArray of it")
-    if hasattr(X, "dims") and hasattr(X, "coords"):
+    if _has(X, "dims", "coords"):
         return X.data
-    if hasattr(X, "__arrow_c_stream__") and hasattr(X, "columns") and not hasattr(X, "iloc"):
-        import pyarrow as pa  # is there, or nothing has that method; and `import rbig_numba` light
+    if _has(X, "__arrow_c_stream__", "columns") and not _has(X, "iloc"):
+        import pyarrow as pa  # at the latest now: `import rbig_numba` stays light
 
         return pa.table(X)
     return X
+
+
+def _has(X: Any, *names: str) -> bool:
+    """Whether X's type has attributes: a frame has those, too, that its columns are called."""
+    return all(hasattr(type(X), name) for name in names)

@@ -142,8 +142,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (N, D), path, or Dask array or DataFrame
-            Continuous numbers, N >= 2; no column constant. Arrays and DataFrames are copied once,
-            in float32 if they have it. Memory-mapped arrays and .csv, .parquet and .npy files are
+            Continuous numbers, N >= 2; no column constant. Arrays, DataFrames (pandas, Polars),
+            Arrow tables and xarray.DataArray are copied once, in float32 if they have it;
+            booleans are 0 and 1. Memory-mapped arrays and .csv, .parquet and .npy files are
             read once, block by block, into a temporary file in TMPDIR, so that memory does not
             grow with N. A Dask collection stays on its workers.
         y : None

@@ -86,7 +86,7 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     else:
         rows = validate_data(
             estimator,
-            _checked(X),
+            _frame_or_array(X),
             reset=fitting,
             dtype=[np.float64, np.float32],
             ensure_all_finite=False,
@@ -96,7 +96,7 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     return rows
 
 
-def _checked(X: Any) -> Any:
+def _frame_or_array(X: Any) -> Any:
     """Return a pandas frame or a sparse array as it is, all else as an array of two axes."""
     if is_frame(X):
         check_frame(X)
@@ -155,7 +155,7 @@ def _lazy_loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split]
 
 def _lazy_numbers(estimator: Any, X: Any, *, fitting: bool) -> Any:
     """Check what a Dask collection tells without work; return it, frames as plain floats."""
-    head = getattr(X, "_meta", None)
+    head: Any = getattr(X, "_meta", None)
     if is_frame(head):
         check_frame(X._meta_nonempty)
         if not all(dtype == np.float32 for dtype in X.dtypes):

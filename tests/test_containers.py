@@ -60,6 +60,7 @@ TAKEN = {
     ),
     "pandas, objects": FRAME.astype(object),
     "pandas, odd names": FRAME.set_axis(["é\n", "名" * 300], axis=1),
+    "pandas, names of methods": FRAME.set_axis(["dims", "coords"], axis=1),
     "Arrow table": TABLE,
     "Arrow batch": TABLE.to_batches()[0],
     "Polars": pl.DataFrame(TABLE),
