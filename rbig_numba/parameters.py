@@ -35,11 +35,11 @@ def check_parameters(estimator: Any) -> None:
 
 def check_number(name: str, value: Any, kind: Any, low: float) -> None:
     """Raise unless a value is finite, of a kind (Integral or Real) and at least `low`."""
-    noun = "an integer" if kind is Integral else "a number"
+    noun, finite = ("an integer", "") if kind is Integral else ("a number", " and finite")
     if not isinstance(value, kind) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r} must be {noun}")
     if not value >= low or value == float("inf"):
-        raise ValueError(f"{name}={value!r} must be {noun} of at least {low} and finite")
+        raise ValueError(f"{name}={value!r} must be {noun} of at least {low}{finite}")
 
 
 def check_n_jobs(n_jobs: Any) -> None:
