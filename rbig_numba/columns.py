@@ -90,9 +90,11 @@ def as_floats(X: Any, label: str = "Input X") -> np.ndarray:
     """
     if hasattr(X, "__dask_graph__"):
         X = X.compute()
+    if hasattr(X, "toarray"):
+        raise TypeError(f"{label} is sparse: pass its toarray()")
     if is_frame(X):
         check_frame(X)
-        return X.to_numpy(dtype=np.float64, na_value=np.nan)
+        return _frame_floats(X)
     try:
         if isinstance(X, (list, tuple)) and any(isinstance(row, np.ma.MaskedArray) for row in X):
             X = np.ma.stack(X)  # np.asarray would drop the masks
@@ -105,6 +107,14 @@ def as_floats(X: Any, label: str = "Input X") -> np.ndarray:
     if isinstance(X, np.ma.MaskedArray):
         refuse_cells(np.ma.getmaskarray(X), "masked cells", None, label)
     return _numbers(array, label)
+
+
+def _frame_floats(X: Any) -> np.ndarray:
+    kinds = {float_type(dtype) for dtype in X.dtypes}
+    kind = kinds.pop() if len(kinds) == 1 else np.dtype(np.float64)
+    missing = {} if all(isinstance(dtype, np.dtype) for dtype in X.dtypes) else {"na_value": np.nan}
+    with np.errstate(over="ignore"):
+        return X.to_numpy(dtype=kind, **missing)
 
 
 def _numbers(array: np.ndarray, label: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from rbig_numba.chunks.block import Split
@@ -16,7 +17,7 @@ from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
 from rbig_numba.columns import as_floats, check_frame, check_kind, check_shape, is_frame
 from rbig_numba.containers import is_lazy, unwrapped
 from rbig_numba.fitting import Rows
-from rbig_numba.tables import BLOCK_ROWS, TableFile, as_arrow, check_columns, open_table
+from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, open_table
 from rbig_numba.validation import check_finite, check_weights
 
 
@@ -81,31 +82,16 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     """
     if isinstance(X, pa.Table):
         check_columns("Input X", X.schema, X.num_rows)
-        validate_data(estimator, X, reset=fitting, skip_check_array=True)
-        rows = as_floats(X)  # of float32 scikit-learn would make float64
+        rows = arrow_rows(X)
     else:
-        rows = validate_data(
-            estimator,
-            _frame_or_array(X),
-            reset=fitting,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite=False,
-            ensure_min_samples=2 if fitting else 1,
-        )
+        rows = as_floats(X)
+    check_shape(rows.shape)
+    named = X if is_frame(X) or isinstance(X, pa.Table) else rows
+    validate_data(estimator, named, reset=fitting, skip_check_array=True)
+    least = 2 if fitting else 1
+    check_array(rows, ensure_all_finite=False, ensure_min_samples=least, estimator=estimator)
     check_finite(rows, getattr(estimator, "feature_names_in_", None))
     return rows
-
-
-def _frame_or_array(X: Any) -> Any:
-    """Return a pandas frame or a sparse array as it is, all else as an array of two axes."""
-    if is_frame(X):
-        check_frame(X)
-        return X
-    if hasattr(X, "toarray"):  # scikit-learn has a word for it
-        return X
-    array = as_floats(X)
-    check_shape(array.shape)
-    return array
 
 
 def check_same_columns(estimator: Any, fitted: Any) -> None:

@@ -24,7 +24,7 @@ def random_state_of(seed: Any) -> np.random.RandomState:
     if isinstance(seed, np.random.Generator):
         return np.random.RandomState(seed.integers(2**32, size=8, dtype=np.uint32))
     if isinstance(seed, Integral) and not isinstance(seed, bool):
-        if not 0 <= seed < 2**32:
+        if not 0 <= int(seed) < 2**32:
             raise ValueError(f"random_state={seed!r} must be between 0 and 2**32 - 1")
     elif not (seed is None or seed is np.random or isinstance(seed, np.random.RandomState)):
         shown = " ".join(repr(seed).split())

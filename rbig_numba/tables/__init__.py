@@ -1,5 +1,6 @@
 """Tables of numbers in files, read and written block by block: CSV, Parquet and .npy."""
 
+from rbig_numba.tables.arrow import arrow_rows
 from rbig_numba.tables.checks import SUFFIXES, check_columns, check_suffix
 from rbig_numba.tables.file import TableFile
 from rbig_numba.tables.reading import BLOCK_ROWS, open_table, read_table
@@ -9,6 +10,7 @@ __all__ = [
     "BLOCK_ROWS",
     "SUFFIXES",
     "TableFile",
+    "arrow_rows",
     "as_arrow",
     "check_columns",
     "check_suffix",

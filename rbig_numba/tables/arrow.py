@@ -26,6 +26,25 @@ PARQUET_BATCH_ROWS = 1 << 14
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
+def arrow_rows(table: pa.Table) -> np.ndarray:
+    """Return a table of numbers as rows (N, D), float32 if every column is, else float64."""
+    rows = np.empty(table.shape, dtype=_float_type(table.schema), order="F")
+    _fill(rows, table)
+    return rows
+
+
+def _float_type(schema: pa.Schema) -> np.dtype:
+    single = all(field.type == pa.float32() for field in schema)
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def _fill(rows: np.ndarray, table: pa.Table | pa.RecordBatch) -> None:
+    kind = pa.from_numpy_dtype(rows.dtype)
+    for j, column in enumerate(table.columns):
+        # Unchecked, for whole numbers above 2**53 take the nearest double, as NumPy does.
+        rows[:, j] = column.cast(kind, safe=False)
+
+
 class ArrowFile(TableFile):
     """A table of named columns that comes in batches of any number of rows.
 
@@ -41,9 +60,7 @@ class ArrowFile(TableFile):
             self.names = schema.names  # decoded, and found broken, only here
         except UNREADABLE as error:
             raise ValueError(self._unreadable(error)) from error
-        single = all(field.type == pa.float32() for field in schema)
-        self._kind = pa.float32() if single else pa.float64()
-        self.dtype = np.dtype(self._kind.to_pandas_dtype())
+        self.dtype = _float_type(schema)
         self.n_features = len(self.names)
 
     @abstractmethod
@@ -60,7 +77,7 @@ class ArrowFile(TableFile):
             start = 0
             while start < len(batch):
                 part = batch.slice(start, n_rows - filled)
-                self._fill(block[filled : filled + len(part)], part)
+                _fill(block[filled : filled + len(part)], part)
                 start, filled = start + len(part), filled + len(part)
                 if filled == n_rows:
                     yield block
@@ -88,12 +105,6 @@ class ArrowFile(TableFile):
 
     def _empty(self, n_rows: int) -> np.ndarray:
         return np.empty((n_rows, self.n_features), dtype=self.dtype, order="F")
-
-    def _fill(self, block: np.ndarray, batch: pa.RecordBatch) -> None:
-        for j, column in enumerate(batch.columns):
-            # Unchecked, for whole numbers above 2**53 take the nearest double, as NumPy does.
-            numbers = column.cast(self._kind, safe=False)
-            block[:, j] = numbers.to_numpy(zero_copy_only=False)
 
 
 class CsvFile(ArrowFile):
