@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
+from rbig_numba.columns import column_names, listed
 from rbig_numba.statistics import Moments, Sample
-from rbig_numba.validation import column_names, listed
 
 # Share of rows that one value may have in a continuous column, and the fewest rows that tell.
 SPIKE, FEWEST_ROWS = 0.05, 100
+# From here on every float32 is a whole number, and says nothing of what the column holds.
+LEAST_WHOLE = 2.0**24
 # Condition number of the correlations from which on a direction is a thousandth as wide as another.
 MAX_CONDITION = 1e6
 
@@ -25,7 +28,7 @@ def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
     if len(sample.rows) < FEWEST_ROWS:
         return
     columns = sample.rows.T
-    whole = np.array([(column == np.rint(column)).all() for column in columns])
+    whole = np.array([_holds_whole_numbers(column) for column in columns])
     shares = np.array([_largest_share(column, sample.weights) for column in columns])
     spikes = np.flatnonzero(~whole & (shares > SPIKE))
     if whole.any():
@@ -40,6 +43,12 @@ def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
             f"{listed(column_names(spikes, names))}: log-densities near it are as high as the "
             "least width of a component lets them be; read them as ranks"
         )
+
+
+def _holds_whole_numbers(column: np.ndarray) -> bool:
+    sizes = np.abs(column[column != 0.0])
+    told = (sizes < LEAST_WHOLE).sum()
+    return bool((column == np.rint(column)).all() and 2 * told >= len(sizes))
 
 
 def _largest_share(column: np.ndarray, weights: np.ndarray) -> float:
@@ -67,4 +76,12 @@ def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, DensityWarning, stacklevel=5)
+    warnings.warn(message, DensityWarning, stacklevel=user_level())
+
+
+def user_level() -> int:
+    """Return the stacklevel, for the caller's warning, of the line outside that led to it."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        frame, level = frame.f_back, level + 1
+    return level

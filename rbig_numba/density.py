@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from rbig_numba import validation
+from rbig_numba.parameters import check_number
+from rbig_numba.seeds import random_state_of
+from rbig_numba.validation import check_weights
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
@@ -34,7 +36,7 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
         log_prob = np.asarray(self.score_samples(X))
-        weights = validation.check_weights(sample_weight, len(log_prob))
+        weights = check_weights(sample_weight, len(log_prob))
         return float(np.average(log_prob, weights=weights))
 
     def sample(
@@ -46,18 +48,22 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         ----------
         n_samples : int, default=1
             Rows to draw.
-        random_state : int, RandomState instance or None, default=None
+        random_state : int, RandomState, Generator or None, default=None
             Draws the latent rows.
         chunks : int, default=None
             Rows of a partition of a lazy Dask array; without it the rows are drawn at once, as a
             NumPy array. The two draw different rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `n_samples` or `chunks` is no integer of at least 1.
         """
         check_is_fitted(self)
-        for name, value in (("n_samples", n_samples), ("chunks", 1 if chunks is None else chunks)):
-            if value < 1:
-                raise ValueError(f"{name}={value!r} must be at least 1")
-        random_state = check_random_state(random_state)
+        check_number("n_samples", n_samples, Integral, 1)
+        random_state = random_state_of(random_state)
         if chunks is not None:
+            check_number("chunks", chunks, Integral, 1)
             from rbig_numba.chunks.cluster import sample_partitions
 
             shape = (n_samples, self.n_features_in_)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
-from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from rbig_numba.density import DensityEstimator
 from rbig_numba.estimator import RBIG, described, plain_parameters, restored
+from rbig_numba.files import AnyPath, as_path
+from rbig_numba.parameters import check_number
+from rbig_numba.seeds import random_state_of
 
 if TYPE_CHECKING:
     from rbig_numba.flow import FlowAverage
@@ -38,7 +39,7 @@ class RBIGEnsemble(DensityEstimator):
         0.01 to 0.06 nats over those of `RBIG()`.
     n_estimators : int, default=6
         Fits.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         Draws their seeds.
     n_jobs : int or None, default=-1
         Threads of each fit, one fit after the other; -1 is one per core. Results have the same
@@ -100,10 +101,10 @@ class RBIGEnsemble(DensityEstimator):
         ValueError, TypeError
             For impossible parameters or tables, before any work.
         """
-        check_scalar(self.n_estimators, "n_estimators", Integral, min_val=1)
+        check_number("n_estimators", self.n_estimators, Integral, 1)
         if not isinstance(self.estimator, (RBIG, type(None))):
             raise TypeError(f"estimator={self.estimator!r} must be an RBIG or None")
-        seeds = check_random_state(self.random_state).randint(2**31, size=self.n_estimators)
+        seeds = random_state_of(self.random_state).randint(2**31, size=self.n_estimators)
         base = RBIG(refit=True) if self.estimator is None else self.estimator
         members = [clone(base) for _ in seeds]
         for member, seed in zip(members, seeds.tolist(), strict=True):
@@ -111,7 +112,7 @@ class RBIGEnsemble(DensityEstimator):
             member.fit(X, sample_weight=sample_weight)
         return self._assemble(members)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write all models to one file, without pickle; see `rbig_numba.storage`.
 
         A `random_state` that is no integer is not kept: it says nothing once the fit is done.
@@ -129,11 +130,11 @@ class RBIGEnsemble(DensityEstimator):
         save_flows(path, [member.flow_ for member in self.estimators_], metadata)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> RBIGEnsemble:
+    def load(cls, path: AnyPath) -> RBIGEnsemble:
         """Read a model that `save` wrote; ValueError says what is wrong with any other file."""
         model = load_model(path)
         if not isinstance(model, cls):
-            raise ValueError(f"{path} holds a single model: load it with RBIG")
+            raise ValueError(f"{as_path(path)} holds a single model: load it with RBIG")
         return model
 
     def _assemble(self, members: list[RBIG]) -> RBIGEnsemble:
@@ -152,7 +153,7 @@ class RBIGEnsemble(DensityEstimator):
         return FlowAverage(tuple(member.flow_ for member in self.estimators_))
 
 
-def load_model(path: str | os.PathLike[str]) -> RBIG | RBIGEnsemble:
+def load_model(path: AnyPath) -> RBIG | RBIGEnsemble:
     """Read whichever model a file holds; ValueError says what is wrong with any other file."""
     from rbig_numba.storage import load_flows
 

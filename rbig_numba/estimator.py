@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -14,11 +13,13 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from rbig_numba import validation
 from rbig_numba.density import DensityEstimator
+from rbig_numba.files import AnyPath, as_path
+from rbig_numba.parameters import check_parameters
+from rbig_numba.seeds import random_state_of
+from rbig_numba.validation import check_latent
 
 if TYPE_CHECKING:
     from rbig_numba.flow import Flow
@@ -64,7 +65,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         Stop after so many blocks without a gain.
     tol : float, default=2e-3
         What counts as a gain, in held-out nats per row.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState, Generator or None, default=None
         Draws held-out rows, rotations, features of couplings, and the rows of searches.
     n_jobs : int or None, default=-1
         Threads; -1 is one per core. Results have the same bits for any number.
@@ -141,8 +142,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         Parameters
         ----------
         X : array-like of shape (N, D), path, or Dask array or DataFrame
-            Continuous numbers, N >= 2; no column constant. Arrays and DataFrames are copied once,
-            in float32 if they have it. Memory-mapped arrays and .csv, .parquet and .npy files are
+            Continuous numbers, N >= 2; no column constant. Arrays, DataFrames (pandas, Polars),
+            Arrow tables and xarray.DataArray are copied once, in float32 if they have it;
+            booleans are 0 and 1. Memory-mapped arrays and .csv, .parquet and .npy files are
             read once, block by block, into a temporary file in TMPDIR, so that memory does not
             grow with N. A Dask collection stays on its workers.
         y : None
@@ -158,7 +160,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         Raises
         ------
         ValueError, TypeError
-            For impossible parameters or tables, before any work; see `rbig_numba.validation`.
+            For impossible parameters or tables, before any work.
         """
         before = self.__dict__.copy()
         try:
@@ -193,14 +195,14 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
             As for `fit`, and for other columns.
         """
         check_is_fitted(self)
-        more = clone(self)._fit(X, sample_weight, self)
+        more = clone(self).set_params(random_state=self.random_state)._fit(X, sample_weight, self)
         self.flow_, self.history_ = more.flow_, more.history_
         self.n_samples_fit_ += more.n_samples_fit_
         return self
 
     def _fit(self, X: Any, sample_weight: Any, fitted: RBIG | None = None) -> RBIG:
-        validation.check_parameters(self)
-        random_state = check_random_state(self.random_state)
+        check_parameters(self)
+        random_state = random_state_of(self.random_state)
 
         from rbig_numba import inputs
         from rbig_numba.candidates import Plan
@@ -214,7 +216,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         start: tuple = ()
         history: list[dict] = []
         if fitted is not None:
-            validation.check_same_columns(self, fitted)
+            inputs.check_same_columns(self, fitted)
             start, history = fitted.flow_.bijections, fitted.history_
         plan = Plan(
             self.n_blocks if isinstance(self.blocks, str) else len(self.blocks),
@@ -250,10 +252,10 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     def inverse_transform(self, Z: Any) -> np.ndarray:
         """Map latent rows (N, D) back to rows (N, D)."""
         check_is_fitted(self)
-        latent = validation.check_latent(Z, self.n_features_in_)
+        latent = check_latent(Z, self.n_features_in_)
         return self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write the fitted model to one file, without pickle; see `rbig_numba.storage`.
 
         A `random_state` that is no integer is not kept: it says nothing once the fit is done.
@@ -264,13 +266,15 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         save_flows(path, [self.flow_], described(self))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> RBIG:
+    def load(cls, path: AnyPath) -> RBIG:
         """Read a model that `save` wrote; ValueError says what is wrong with any other file."""
         from rbig_numba.storage import load_flows
 
         flows, metadata = load_flows(path)
         if "members" in metadata:
-            raise ValueError(f"{path} holds an average of models: load it with RBIGEnsemble")
+            raise ValueError(
+                f"{as_path(path)} holds an average of models: load it with RBIGEnsemble"
+            )
         return restored(cls, flows[0], metadata)
 
     @property

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from rbig_numba import validation
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
+from rbig_numba.columns import as_floats, check_frame, check_kind, check_shape, is_frame
+from rbig_numba.containers import is_lazy, unwrapped
 from rbig_numba.splitting import Rows
-from rbig_numba.tables import BLOCK_ROWS, TableFile, as_arrow, open_table
+from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, open_table
+from rbig_numba.validation import check_finite, check_weights
 from rbig_numba.weighting import as_counts
-
-
-def is_path(X: Any) -> bool:
-    """Whether X names a file."""
-    return isinstance(X, (str, os.PathLike))
-
-
-def is_lazy(X: Any) -> bool:
-    """Whether X is a Dask collection."""
-    return hasattr(X, "__dask_graph__")
 
 
 def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:
@@ -36,19 +30,22 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
     ValueError, TypeError
         For tables that can't be fitted; what only a walk over the rows can tell, the loader raises.
     """
+    X = unwrapped(X)
     if is_lazy(X):
-        return _lazy_loader(estimator, X, sample_weight)
-    if is_path(X):
+        return _lazy_loader(estimator, X, unwrapped(sample_weight))
+    if isinstance(X, Path):
         source: ArraySource | FileSource | MappedSource = FileSource(
             _open(estimator, X, fitting=True)
         )
-    elif isinstance(X, np.memmap):
-        _check_mapped(estimator, X)
+    elif isinstance(X, np.memmap) and X.filename:  # copies of one are mere arrays
+        check_kind(X.dtype)
+        check_shape(X.shape)
+        validate_data(estimator, X, reset=True, skip_check_array=True)
         source = MappedSource(X)
     else:
-        source = ArraySource(validation.check_rows(estimator, X, fitting=True))
+        source = ArraySource(check_rows(estimator, X, fitting=True))
     n_rows = None if isinstance(source, FileSource) else len(source.rows)
-    weights = validation.check_weights(sample_weight, n_rows)
+    weights = check_weights(sample_weight, n_rows)
     weights = None if weights is None else as_counts(weights)
     return lambda split: load_local(source, weights, split, estimator.n_jobs)
 
@@ -58,20 +55,55 @@ def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar
 
     Of a path block by block; of a Dask collection lazily, and on one thread per partition.
     """
+    X = unwrapped(X)
     if is_lazy(X):
         from rbig_numba.chunks.cluster import map_partitions
 
-        validate_data(estimator, _head(X), reset=False, skip_check_array=True)
-        return map_partitions(_Checked(function), X, scalar=scalar)
-    if is_path(X):
+        return map_partitions(
+            _Checked(function), _lazy_numbers(estimator, X, fitting=False), scalar=scalar
+        )
+    if isinstance(X, Path):
         table = _open(estimator, X, fitting=False)
         label, start, parts = str(table.path), 0, []
         for rows in table.blocks(BLOCK_ROWS):
-            validation.check_finite(rows, table.names, label, start)
+            check_finite(rows, table.names, label, start)
             parts.append(function(rows, estimator.n_jobs))
             start += len(rows)
         return np.concatenate(parts)
-    return function(validation.check_rows(estimator, X), estimator.n_jobs)
+    return function(check_rows(estimator, X, fitting=False), estimator.n_jobs)
+
+
+def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
+    """Return a table in memory as float32 or float64 rows (N, D); keep or compare its columns.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For text, dates, complex, empty or ragged tables, other columns than those fitted, and NaN,
+        masked cells or infinity (with the columns and the number of rows).
+    """
+    if isinstance(X, pa.Table):
+        check_columns("Input X", X.schema, X.num_rows)
+        rows = arrow_rows(X)
+    else:
+        rows = as_floats(X)
+    check_shape(rows.shape)
+    named = X if is_frame(X) or isinstance(X, pa.Table) else rows
+    validate_data(estimator, named, reset=fitting, skip_check_array=True)
+    least = 2 if fitting else 1
+    check_array(rows, ensure_all_finite=False, ensure_min_samples=least, estimator=estimator)
+    check_finite(rows, getattr(estimator, "feature_names_in_", None))
+    return rows
+
+
+def check_same_columns(estimator: Any, fitted: Any) -> None:
+    """Raise ValueError if two estimators weren't given the same columns; says which."""
+    expected, given = fitted.n_features_in_, estimator.n_features_in_
+    if given != expected:
+        raise ValueError(f"X has {given} columns, but the model was fitted with {expected}")
+    names, others = (getattr(e, "feature_names_in_", None) for e in (fitted, estimator))
+    if names is not None and others is not None and list(names) != list(others):
+        raise ValueError(f"the columns of X are {list(others)}, those of the fit {list(names)}")
 
 
 class _Checked:
@@ -81,12 +113,13 @@ class _Checked:
         self.function = function
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        rows = np.asarray(rows, dtype=None if rows.dtype == np.float32 else np.float64)
-        validation.check_finite(rows, None, "A partition of X")
+        label = "A partition of X"
+        rows = as_floats(rows, label)
+        check_finite(rows, None, label)
         return self.function(rows, 1)
 
 
-def _open(estimator: Any, path: Any, *, fitting: bool) -> TableFile:
+def _open(estimator: Any, path: Path, *, fitting: bool) -> TableFile:
     table = open_table(path)
     head = np.empty((0, table.n_features))
     named = head if table.names is None else as_arrow(head, table.names)
@@ -94,29 +127,40 @@ def _open(estimator: Any, path: Any, *, fitting: bool) -> TableFile:
     return table
 
 
-def _check_mapped(estimator: Any, X: np.memmap) -> None:
-    if X.ndim != 2 or 0 in X.shape or X.dtype.kind not in "iuf":
-        raise ValueError(
-            f"Input X ({X.filename}) must be rows and columns of real numbers, "
-            f"but has shape {X.shape} and dtype {X.dtype}"
-        )
-    validate_data(estimator, X, reset=True, skip_check_array=True)
-
-
 def _lazy_loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:
-    from rbig_numba.chunks.cluster import load_cluster
+    from rbig_numba.chunks.cluster import counted, load_cluster
 
-    if sample_weight is not None and not is_lazy(sample_weight):
-        raise TypeError("sample_weight of a Dask collection must be a Dask array")
-    head = _head(X)
-    if len(head.shape) != 2 or head.shape[1] == 0:
-        raise ValueError(f"X must be rows and columns, but has shape {head.shape}")
-    validation.check_columns_are_numbers(getattr(X, "_meta_nonempty", head))
-    validate_data(estimator, head, reset=True, skip_check_array=True)
+    if sample_weight is not None:
+        if not is_lazy(sample_weight) or not hasattr(sample_weight, "chunks"):
+            raise TypeError("sample_weight of a Dask collection must be a Dask array")
+        check_kind(sample_weight.dtype, "sample_weight")
+        if sample_weight.ndim != 1:
+            raise ValueError(f"sample_weight has {sample_weight.ndim} axes, but must have one")
+    X = _lazy_numbers(estimator, X, fitting=True)
     names = getattr(estimator, "feature_names_in_", None)
+    if sample_weight is not None:
+        sample_weight = counted(sample_weight)
     return lambda split: load_cluster(X, sample_weight, split, names)
 
 
-def _head(X: Any) -> Any:
-    """Return a table without rows, of the columns of a Dask collection."""
-    return X._meta if hasattr(X, "columns") else np.empty((0, *X.shape[1:]), X.dtype)
+def _lazy_numbers(estimator: Any, X: Any, *, fitting: bool) -> Any:
+    """Check what a Dask collection tells without work; return it, frames as plain floats."""
+    head: Any = getattr(X, "_meta", None)
+    if is_frame(head):
+        check_frame(X._meta_nonempty)
+        if not all(dtype == np.float32 for dtype in X.dtypes):
+            X = X.astype(np.float64)  # a missing value of a nullable column becomes NaN
+    elif hasattr(type(X), "chunks"):
+        if hasattr(head, "todense"):
+            raise TypeError("X holds sparse matrices: pass X.map_blocks(lambda x: x.toarray())")
+        check_kind(X.dtype)
+        check_shape(X.shape)
+        if np.isnan(X.shape[1]):
+            raise ValueError("X doesn't tell how many columns it has: X.compute_chunk_sizes() does")
+        head = np.empty((0, X.shape[1]), X.dtype)
+    else:
+        raise TypeError(f"X is a Dask {type(X).__name__}: pass a Dask array or DataFrame")
+    if not head.shape[1]:
+        raise ValueError("X has no columns")
+    validate_data(estimator, head, reset=fitting, skip_check_array=True)
+    return X

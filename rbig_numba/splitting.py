@@ -10,7 +10,7 @@ import numpy as np
 
 from rbig_numba.bijections.affine import Affine, standardisation
 from rbig_numba.bijections.base import Bijection, Map, as_columns
-from rbig_numba.cautions import DensityWarning, warn_of_collinearity, warn_of_ties
+from rbig_numba.cautions import user_level, warn_of_collinearity, warn_of_ties
 from rbig_numba.chunks.block import Split
 from rbig_numba.statistics import Sample, Statistic, Summary, Sums, Totals, moments_of
 from rbig_numba.validation import check_varies
@@ -67,7 +67,7 @@ def split_rows(
         warnings.warn(
             f"{n_rows} rows are too few to hold any out, or vary too little: "
             "all are fitted, with as many blocks as n_blocks says",
-            stacklevel=4,
+            stacklevel=user_level(),
         )
         split = split._replace(limit=0)
         rows = load(split)
@@ -124,6 +124,5 @@ def _warn_of_share(summary: Summary, wanted: float) -> None:
         warnings.warn(
             f"{share:.1%} of the rows are held out, not {wanted:.1%}: equal rows stay together, "
             "and rows that lie far beyond all others are fitted",
-            DensityWarning,
-            stacklevel=5,
+            stacklevel=user_level(),
         )

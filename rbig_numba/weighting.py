@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from rbig_numba.cautions import DensityWarning
+from rbig_numba.cautions import user_level
 
 # Up to here every whole number is a double of its own, and counts add up exactly.
 MOST_ROWS = 2.0**53
@@ -61,7 +61,6 @@ def count_factor(total: float, squares: float, largest: float, *, whole: bool) -
         "sample_weight holds other numbers than counts of rows: they are taken for importance "
         f"weights, and scaled to add up to the {n_effective:,.0f} rows that they are worth (Kish's "
         "effective number); give whole numbers to count rows",
-        DensityWarning,
-        stacklevel=6,
+        stacklevel=user_level(),
     )
     return total / squares

@@ -19,7 +19,7 @@ PARAMETERS = [
     ({"tol": "small"}, TypeError, "tol='small'"),
     ({"n_jobs": 0}, ValueError, "n_jobs=0"),
     ({"n_jobs": 1.5}, TypeError, "n_jobs=1.5"),
-    ({"random_state": "seed"}, ValueError, "seed"),
+    ({"random_state": "seed"}, TypeError, "random_state='seed'"),
 ]
 
 

@@ -22,6 +22,7 @@ from rbig_numba.chunks.block import Block, Split
 from rbig_numba.chunks.local import advance_blocks, gather_blocks, load_local
 from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.chunks.stores import MemoryStore, Store
+from rbig_numba.columns import as_floats, float_type
 from rbig_numba.statistics import (
     Statistic,
     Sums,
@@ -31,6 +32,7 @@ from rbig_numba.statistics import (
     merge_totals,
 )
 from rbig_numba.validation import check_finite
+from rbig_numba.weighting import count_factor
 
 # Statistics merged by one task: 8 histograms of 20 columns are 2 MB.
 MERGED_TOGETHER = 8
@@ -86,6 +88,22 @@ def load_cluster(X: Any, weights: Any, split: Split, names: Sequence[str] | None
     )
 
 
+def counted(weights: da.Array) -> da.Array:
+    """Return weights as numbers of rows; see `rbig_numba.weighting.as_counts`.
+
+    What is no weight stays as it is: the partition that holds it says so.
+    """
+    whole, lowest, largest = dask.base.compute(
+        (weights == da.rint(weights)).all(), weights.min(), weights.max()
+    )
+    if not (0.0 <= lowest and 0.0 < largest < np.inf):
+        return weights
+    shares = weights / largest
+    total, squares = dask.base.compute(shares.sum(), (shares * shares).sum())
+    factor = count_factor(float(total), float(squares), float(largest), whole=bool(whole))
+    return weights if factor is None else shares * factor
+
+
 def map_partitions(
     function: Callable[[np.ndarray], np.ndarray], X: Any, *, scalar: bool
 ) -> da.Array:
@@ -96,7 +114,8 @@ def map_partitions(
     rows = _one_chunk_of_columns(X if isinstance(X, da.Array) else X.to_dask_array())
     if scalar:
         return da.map_blocks(function, rows, dtype=np.float64, drop_axis=1, meta=np.empty(0))
-    return da.map_blocks(function, rows, dtype=rows.dtype, meta=np.empty((0, 0), rows.dtype))
+    dtype = float_type(rows.dtype)
+    return da.map_blocks(function, rows, dtype=dtype, meta=np.empty((0, 0), dtype))
 
 
 def sample_partitions(
@@ -130,20 +149,23 @@ def _one_chunk_of_columns(X: da.Array) -> da.Array:
 
 
 def _load(part: Any, weights: Any, number: int, *, split: Split, names: Any) -> Partition:
-    rows = np.asarray(part)
-    if rows.dtype not in (np.float32, np.float64):
-        rows = rows.astype(np.float64)
-    check_finite(rows, names, f"Partition {number} of X")
-    loaded = load_local(ArraySource(rows), _checked(weights, number), split, 1)
+    label = f"Partition {number} of X"
+    rows = as_floats(part, label)
+    check_finite(rows, names, label)
+    loaded = load_local(ArraySource(rows), _checked(weights, number, len(rows)), split, 1)
     return Partition(_listed(loaded.store), loaded.summary)
 
 
-def _checked(weights: Any, number: int) -> np.ndarray | None:
+def _checked(weights: Any, number: int, n_rows: int) -> np.ndarray | None:
     if weights is None:
         return None
-    weights = np.asarray(weights, dtype=np.float64)
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"Partition {number} of sample_weight has negative or infinite values")
+    label = f"Partition {number} of sample_weight"
+    weights = as_floats(weights, label).astype(np.float64, copy=False)
+    check_finite(weights, None, label)
+    if len(weights) != n_rows:
+        raise ValueError(f"{label} has {len(weights)} values for {n_rows} rows")
+    if weights.min(initial=0.0) < 0.0:
+        raise ValueError(f"{label} has negative values, the lowest in row {weights.argmin()}")
     return weights
 
 

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.showwarning = _show_warning
         try:
             code = app(arguments, prog_name="rbig-numba", standalone_mode=False)
-        except (ValueError, TypeError, OSError, typer.TyperException) as error:
+        except (ValueError, TypeError, OSError, MemoryError, typer.TyperException) as error:
             say(f"error: {_message(error)}")
             code = 2
     raise SystemExit(code)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rbig_numba import __version__
-from rbig_numba.files import check_writable, replacing
+from rbig_numba.files import as_path, check_writable, replacing
 
 if TYPE_CHECKING:
     from rbig_numba.density import DensityEstimator
@@ -175,7 +175,7 @@ def info(model: Model) -> None:
     """Show what a model file holds and how the fit went."""
     from rbig_numba.cli.report import print_report
 
-    print_report(model, _load(model))
+    print_report(as_path(model), _load(model))
 
 
 def _load(path: Path) -> Any:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
 
+from rbig_numba.seeds import random_state_of
 from rbig_numba.tables import BLOCK_ROWS, as_arrow, open_table, table_writer
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def sampled_blocks(
     model: DensityEstimator, n_samples: int, seed: int | None
 ) -> Iterator[np.ndarray]:
     """Yield blocks of rows, which are the same as if they were drawn at once."""
-    random_state = check_random_state(seed)
+    random_state = random_state_of(seed)
     # At least one block, for the estimator refuses to draw none.
     for start in range(0, max(n_samples, 1), BLOCK_ROWS):
         yield model.sample(min(n_samples - start, BLOCK_ROWS), random_state=random_state)

@@ -1,6 +1,7 @@
 """Tables of numbers in files, read and written block by block: CSV, Parquet and .npy."""
 
-from rbig_numba.tables.checks import SUFFIXES, check_suffix
+from rbig_numba.tables.arrow import arrow_rows
+from rbig_numba.tables.checks import SUFFIXES, check_columns, check_suffix
 from rbig_numba.tables.file import TableFile
 from rbig_numba.tables.reading import BLOCK_ROWS, open_table, read_table
 from rbig_numba.tables.writing import as_arrow, table_writer, write_table
@@ -9,7 +10,9 @@ __all__ = [
     "BLOCK_ROWS",
     "SUFFIXES",
     "TableFile",
+    "arrow_rows",
     "as_arrow",
+    "check_columns",
     "check_suffix",
     "open_table",
     "read_table",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from rbig_numba.files import AnyPath
 from rbig_numba.tables.checks import check_columns, check_header, one_line
 from rbig_numba.tables.file import TableFile
 
@@ -26,6 +26,25 @@ PARQUET_BATCH_ROWS = 1 << 14
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
+def arrow_rows(table: pa.Table) -> np.ndarray:
+    """Return a table of numbers as rows (N, D), float32 if every column is, else float64."""
+    rows = np.empty(table.shape, dtype=_float_type(table.schema), order="F")
+    _fill(rows, table)
+    return rows
+
+
+def _float_type(schema: pa.Schema) -> np.dtype:
+    single = all(field.type == pa.float32() for field in schema)
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def _fill(rows: np.ndarray, table: pa.Table | pa.RecordBatch) -> None:
+    kind = pa.from_numpy_dtype(rows.dtype)
+    for j, column in enumerate(table.columns):
+        # Unchecked, for whole numbers above 2**53 take the nearest double, as NumPy does.
+        rows[:, j] = column.cast(kind, safe=False)
+
+
 class ArrowFile(TableFile):
     """A table of named columns that comes in batches of any number of rows.
 
@@ -34,16 +53,14 @@ class ArrowFile(TableFile):
 
     names: list[str]
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: AnyPath) -> None:
         super().__init__(path)
         try:
             schema, self.n_rows = self._inspect()
             self.names = schema.names  # decoded, and found broken, only here
         except UNREADABLE as error:
             raise ValueError(self._unreadable(error)) from error
-        single = all(field.type == pa.float32() for field in schema)
-        self._kind = pa.float32() if single else pa.float64()
-        self.dtype = np.dtype(self._kind.to_pandas_dtype())
+        self.dtype = _float_type(schema)
         self.n_features = len(self.names)
 
     @abstractmethod
@@ -60,7 +77,7 @@ class ArrowFile(TableFile):
             start = 0
             while start < len(batch):
                 part = batch.slice(start, n_rows - filled)
-                self._fill(block[filled : filled + len(part)], part)
+                _fill(block[filled : filled + len(part)], part)
                 start, filled = start + len(part), filled + len(part)
                 if filled == n_rows:
                     yield block
@@ -89,19 +106,15 @@ class ArrowFile(TableFile):
     def _empty(self, n_rows: int) -> np.ndarray:
         return np.empty((n_rows, self.n_features), dtype=self.dtype, order="F")
 
-    def _fill(self, block: np.ndarray, batch: pa.RecordBatch) -> None:
-        for j, column in enumerate(batch.columns):
-            # Unchecked, for whole numbers above 2**53 take the nearest double, as NumPy does.
-            numbers = column.cast(self._kind, safe=False)
-            block[:, j] = numbers.to_numpy(zero_copy_only=False)
-
 
 class CsvFile(ArrowFile):
     """A CSV file with a line of names.
 
     The first block shows what the columns hold; then all are read as float64, for a column may
-    begin with whole numbers or empty cells and go on otherwise.
+    begin with whole numbers or empty cells and go on otherwise. Only true and false stay so.
     """
+
+    _types: dict[str, pa.DataType]
 
     def _inspect(self) -> tuple[pa.Schema, None]:
         with self._reader() as reader:
@@ -109,10 +122,14 @@ class CsvFile(ArrowFile):
             self.names = schema.names  # an error of a later block names its column
             check_header(self.path, schema.names)
             check_columns(self.path, schema, n_rows=int(any(len(batch) for batch in reader)))
-        return pa.schema([(name, pa.float64()) for name in schema.names]), None
+        self._types = {
+            field.name: field.type if pa.types.is_boolean(field.type) else pa.float64()
+            for field in schema
+        }
+        return pa.schema(self._types), None
 
     def _open(self, n_rows: int) -> Iterator[pa.RecordBatch]:
-        with self._reader(column_types=dict.fromkeys(self.names, pa.float64())) as reader:
+        with self._reader(column_types=self._types) as reader:
             yield from reader
 
     def _reader(self, **conversion: Any) -> pa.csv.CSVStreamingReader:
@@ -134,17 +151,23 @@ class CsvFile(ArrowFile):
 
 
 class ParquetFile(ArrowFile):
-    """A Parquet file, its row groups read through small buffers, for they may be of any size."""
+    """A Parquet file, its row groups read through small buffers, for they may be of any size.
+
+    What pandas wrote as the index of a frame is no column of it.
+    """
 
     def _inspect(self) -> tuple[pa.Schema, int]:
         with self._file() as file:
             schema, n_rows = file.schema_arrow, file.metadata.num_rows
+        index = (schema.pandas_metadata or {}).get("index_columns", [])
+        schema = pa.schema([field for field in schema if field.name not in index])
         check_columns(self.path, schema, n_rows)
         return schema, n_rows
 
     def _open(self, n_rows: int) -> Iterator[pa.RecordBatch]:
         with self._file() as file:
-            yield from file.iter_batches(min(n_rows, PARQUET_BATCH_ROWS))
+            for batch in file.iter_batches(min(n_rows, PARQUET_BATCH_ROWS)):
+                yield batch.select(self.names)
 
     def _file(self) -> pa.parquet.ParquetFile:
         return pa.parquet.ParquetFile(

@@ -2,49 +2,56 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
+from rbig_numba.files import AnyPath, as_path
+
 SUFFIXES = (".csv", ".parquet", ".npy")
 
 
-def check_suffix(path: str | os.PathLike[str], suffixes: Sequence[str] = SUFFIXES) -> str:
+def check_suffix(path: AnyPath, suffixes: Sequence[str] = SUFFIXES) -> str:
     """Return the suffix of `path` in lower case; `ValueError` if it is none of `suffixes`."""
-    suffix = Path(path).suffix.lower()
+    path = as_path(path)
+    suffix = path.suffix.lower()
     if suffix not in suffixes:
         raise ValueError(f"{path}: the name must end in {' or '.join(suffixes)}")
     return suffix
 
 
 def check_header(path: Path, names: Sequence[str]) -> None:
-    """Raise if the line that should name the columns of a CSV file is a row of numbers."""
+    """Raise if the line that should name the columns of a CSV file doesn't, or not all of them."""
     if all(map(_is_number, names)):
         raise ValueError(f"{path}: the first line holds numbers: add a line of column names")
-
-
-def check_columns(path: Path, schema: pa.Schema, n_rows: int) -> None:
-    """Raise unless the columns have names of their own, rows, and real numbers."""
-    twice = [name for name, count in Counter(schema.names).items() if count > 1]
-    if twice:
-        raise ValueError(f"{path}: several columns are called {_quoted(twice)}: rename them")
-    check_size(path, (n_rows, len(schema)))
-    other = [field for field in schema if not _is_real(field.type)]
-    if other:
-        kinds = ", ".join(dict.fromkeys(str(field.type) for field in other))
+    if "" in names:
         raise ValueError(
-            f"{path}: no numbers but {kinds} in column {_quoted([field.name for field in other])}: "
-            "drop it or encode it as numbers"
+            f"{path}: column {names.index('')} has no name: drop it if it numbers the rows, as "
+            "pandas' index does (to_csv(index=False) leaves it out), or else name it"
         )
 
 
-def check_size(path: Path, shape: tuple[int, int]) -> None:
+def check_columns(label: object, schema: pa.Schema, n_rows: int) -> None:
+    """Raise unless the columns have names of their own, rows, and real numbers."""
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise ValueError(f"{label}: several columns are called {_quoted(twice)}: rename them")
+    check_size(label, (n_rows, len(schema)))
+    other = [field for field in schema if not _is_real(field.type)]
+    if other:
+        kinds = ", ".join(dict.fromkeys(str(field.type) for field in other))
+        names = _quoted([field.name for field in other])
+        raise ValueError(
+            f"{label}: no numbers but {kinds} in column {names}: drop it or encode it as numbers"
+        )
+
+
+def check_size(label: object, shape: tuple[int, int]) -> None:
     """Raise for a table without rows or columns."""
     if min(shape) < 1:
-        raise ValueError(f"{path}: the table is empty: {shape[0]} rows, {shape[1]} columns")
+        raise ValueError(f"{label}: the table is empty: {shape[0]} rows, {shape[1]} columns")
 
 
 def one_line(error: Exception, most: int = 300) -> str:
@@ -55,7 +62,13 @@ def one_line(error: Exception, most: int = 300) -> str:
 
 def _is_real(kind: pa.DataType) -> bool:
     types = pa.types
-    checks = (types.is_integer, types.is_floating, types.is_decimal, types.is_null)
+    checks = (
+        types.is_boolean,
+        types.is_integer,
+        types.is_floating,
+        types.is_decimal,
+        types.is_null,
+    )
     return any(check(kind) for check in checks)
 
 

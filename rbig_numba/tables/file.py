@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rbig_numba.files import AnyPath, check_readable
+
 
 class TableFile(ABC):
     """A table of real numbers in a file, of which only blocks of rows are held in memory.
@@ -35,10 +37,8 @@ class TableFile(ABC):
     n_rows: int | None
     dtype: np.dtype
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
-        if not self.path.exists():
-            raise FileNotFoundError(f"{path}: no such file")
+    def __init__(self, path: AnyPath) -> None:
+        self.path = check_readable(path)
         self._state = self._current_state()
 
     def blocks(self, n_rows: int) -> Iterator[np.ndarray]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
+from rbig_numba.files import AnyPath
 from rbig_numba.tables.checks import check_size, one_line
 from rbig_numba.tables.file import TableFile
 
@@ -18,20 +18,23 @@ class NpyFile(TableFile):
     It is read by position and not mapped, for mapped pages count as memory of the process.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: AnyPath) -> None:
         super().__init__(path)
         try:
             with open(self.path, "rb") as file:
                 shape, self._by_column, self._stored = _read_header(file)
                 self._start = file.tell()
-        except (ValueError, OSError) as error:
+        # NumPy parses the header as Python: of a damaged one SyntaxError and TokenError come too.
+        except Exception as error:
             raise ValueError(
-                f"{path}: not a readable .npy file of numbers: {one_line(error)}"
+                f"{self.path}: not a readable .npy file of numbers: {one_line(error)}"
             ) from error
         if len(shape) != 2:
-            raise ValueError(f"{path}: needs rows and columns, but the array has shape {shape}")
-        if self._stored.kind not in "iuf":
-            raise ValueError(f"{path}: needs real numbers, but the array holds {self._stored}")
+            raise ValueError(
+                f"{self.path}: needs rows and columns, but the array has shape {shape}"
+            )
+        if self._stored.kind not in "biuf":
+            raise ValueError(f"{self.path}: needs real numbers, but the array holds {self._stored}")
         check_size(self.path, shape)
         single = self._stored.kind == "f" and self._stored.itemsize == 4
         self.names, self.dtype = None, np.dtype(np.float32 if single else np.float64)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 
+from rbig_numba.files import AnyPath
 from rbig_numba.tables.arrow import CsvFile, ParquetFile
 from rbig_numba.tables.checks import check_suffix
 from rbig_numba.tables.file import TableFile
@@ -17,7 +16,7 @@ BLOCK_ROWS = 65_536
 KINDS: dict[str, type[TableFile]] = {".csv": CsvFile, ".parquet": ParquetFile, ".npy": NpyFile}
 
 
-def open_table(path: str | os.PathLike[str]) -> TableFile:
+def open_table(path: AnyPath) -> TableFile:
     """Look at a table without reading it; `TableFile.blocks` then reads it in blocks of rows.
 
     Raises
@@ -30,7 +29,7 @@ def open_table(path: str | os.PathLike[str]) -> TableFile:
     return KINDS[check_suffix(path)](path)
 
 
-def read_table(path: str | os.PathLike[str]) -> tuple[np.ndarray, list[str] | None]:
+def read_table(path: AnyPath) -> tuple[np.ndarray, list[str] | None]:
     """Read a table of numbers as a whole.
 
     Returns

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +13,14 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from rbig_numba.files import replacing
+from rbig_numba.columns import as_floats, check_shape
+from rbig_numba.files import AnyPath, replacing
 from rbig_numba.tables.checks import check_suffix
 
 
 @contextmanager
 def table_writer(
-    path: str | os.PathLike[str] | None, names: Sequence[str] | None = None
+    path: AnyPath | None, names: Sequence[str] | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
     """Yield a function that appends rows (n, D) to a new table; none of them stays in memory.
 
@@ -36,8 +36,8 @@ def table_writer(
 
     Raises
     ------
-    ValueError
-        If the suffix is unknown.
+    ValueError, TypeError
+        If the suffix is unknown, or if rows are no real numbers in as many columns as before.
     OSError
         If the file can't be written.
     """
@@ -53,9 +53,7 @@ def table_writer(
         yield writer.append
 
 
-def write_table(
-    path: str | os.PathLike[str], rows: np.ndarray, names: Sequence[str] | None = None
-) -> None:
+def write_table(path: AnyPath, rows: np.ndarray, names: Sequence[str] | None = None) -> None:
     """Write rows (N, D) in the format that the suffix names; see `table_writer`."""
     with table_writer(path, names) as append:
         append(rows)
@@ -64,7 +62,7 @@ def write_table(
 def as_arrow(rows: np.ndarray, names: Sequence[str] | None = None) -> pa.Table:
     """Return rows (N, D) as an Arrow table; columns without a name are called x0, x1, ..."""
     names = names or [f"x{j}" for j in range(rows.shape[1])]
-    return pa.Table.from_arrays([pa.array(column) for column in rows.T], names=list(names))
+    return pa.Table.from_arrays([pa.array(column) for column in rows.T], list(map(str, names)))
 
 
 class _Writer(ABC):
@@ -73,9 +71,19 @@ class _Writer(ABC):
     def __init__(self, file: BinaryIO, names: Sequence[str] | None) -> None:
         self._file = file
         self._names = names
+        self._width: int | None = None
+
+    def append(self, rows: np.ndarray) -> None:
+        """Check and write rows (n, D)."""
+        rows = as_floats(rows, "The table")
+        check_shape(rows.shape, "The table")
+        if self._width not in (None, rows.shape[1]):
+            raise ValueError(f"{rows.shape[1]} columns can't follow {self._width}")
+        self._width = rows.shape[1]
+        self._write(rows)
 
     @abstractmethod
-    def append(self, rows: np.ndarray) -> None: ...
+    def _write(self, rows: np.ndarray) -> None: ...
 
     @abstractmethod
     def close(self) -> None: ...
@@ -88,7 +96,7 @@ class _CsvWriter(_Writer):
         super().__init__(file, names)
         self._options = pa.csv.WriteOptions(include_header=True)
 
-    def append(self, rows: np.ndarray) -> None:
+    def _write(self, rows: np.ndarray) -> None:
         pa.csv.write_csv(as_arrow(rows, self._names), self._file, self._options)
         self._options.include_header = False
         self._file.flush()  # so that a reader that is gone is noticed here, where it can be told
@@ -102,7 +110,7 @@ class _ParquetWriter(_Writer):
 
     _writer: pa.parquet.ParquetWriter | None = None
 
-    def append(self, rows: np.ndarray) -> None:
+    def _write(self, rows: np.ndarray) -> None:
         table = as_arrow(rows, self._names)
         if self._writer is None:
             # Floats of a density hardly repeat: a dictionary would be built and thrown away.
@@ -124,9 +132,7 @@ class _NpyWriter(_Writer):
 
     _shape: tuple[int, int] | None = None
 
-    def append(self, rows: np.ndarray) -> None:
-        if rows.dtype.kind not in "iuf":
-            raise ValueError(f"{rows.dtype} can't be written to a table of numbers")
+    def _write(self, rows: np.ndarray) -> None:
         if self._shape is None:
             self._shape, self._dtype = (0, rows.shape[1]), rows.dtype
             self._write_header(self._shape)

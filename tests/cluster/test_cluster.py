@@ -45,6 +45,16 @@ def test_without_a_cluster_threads_do_it(rows, in_memory):
     close(RBIG(**PARAMETERS).fit(da.from_array(rows, chunks=(7_000, 3))), in_memory, rows)
 
 
+def test_importance_weights(client, rows):
+    weights = 1e-9 * np.random.default_rng(1).exponential(size=len(rows))
+    with pytest.warns(UserWarning, match="importance weights"):
+        expected = RBIG(**PARAMETERS).fit(rows, sample_weight=weights)
+    lazy, lazy_weights = (da.from_array(a, chunks=9_000) for a in (rows, weights))
+    with pytest.warns(UserWarning, match="importance weights"):
+        model = RBIG(**PARAMETERS).fit(lazy, sample_weight=lazy_weights)
+    close(model, expected, rows)
+
+
 def test_weights(client, rows):
     weights = np.random.default_rng(1).integers(0, 3, len(rows)).astype(float)
     expected = RBIG(**PARAMETERS).fit(rows, sample_weight=weights)
