@@ -96,7 +96,7 @@ def counted(weights: da.Array) -> da.Array:
     whole, lowest, largest = dask.base.compute(
         (weights == da.rint(weights)).all(), weights.min(), weights.max()
     )
-    if not (0.0 <= lowest and 0.0 < largest < np.inf):
+    if not (lowest >= 0.0 and 0.0 < largest < np.inf):
         return weights
     shares = weights / largest
     total, squares = dask.base.compute(shares.sum(), (shares * shares).sum())
