@@ -62,7 +62,7 @@ def check_finite(
     The message names what holds them, how many rows, the first of them and the columns; rows are
     those of a longer table from number `start` on, if it is given.
     """
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # inf - inf
         if np.isfinite(rows.sum(dtype=np.float64)):  # one pass without a mask, when all is well
             return
     bad = ~np.isfinite(rows)
