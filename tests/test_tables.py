@@ -296,3 +296,10 @@ def test_blocks_of_another_width_are_refused(tmp_path, suffix):
     with pytest.raises(ValueError, match="2 columns can't follow 3"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_damaged_metadata_of_pandas_names_the_file(tmp_path):
+    path = tmp_path / "rows.parquet"
+    table = pa.table({"a": [1.0, 2.0]}).replace_schema_metadata({"pandas": '{"index_columns": ['})
+    pa.parquet.write_table(table, path)
+    assert "not a readable .parquet table" in message_of(path)
