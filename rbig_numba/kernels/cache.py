@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import os
 import pickle
 import platform
 import shutil
@@ -18,7 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import llvmlite
 import numba
@@ -50,18 +51,31 @@ _SETTINGS = (
     *("LLVM_REFPRUNE_FLAGS", "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "NRT_STATS", "OPT"),
     *("SLP_VECTORIZE", "USING_SVML"),
 )
-# Of older sources, or other versions of Numba, so many folders are left in the user's cache.
+# Folders left in the user's cache, those of older sources and other versions of Numba included.
 _KEPT = 8
+ADVICE = "set NUMBA_CACHE_DIR to one that can"
 
 
 class KernelCache(NullCache):
     """What a dispatcher asks before it compiles, and tells when it has.
 
     Any failure to load is a miss: it costs seconds, and never the user's call.
+
+    Attributes
+    ----------
+    name : str
+        Module and name of the kernel.
+    asked : bool
+        Whether this process has asked for it.
     """
+
+    # False in processes that compile ahead.
+    reads_shipped: ClassVar[bool] = True
+    announces: ClassVar[bool] = True
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.asked = False
 
     @property
     def cache_path(self) -> str | None:
@@ -72,10 +86,12 @@ class KernelCache(NullCache):
     def load_overload(self, sig: Any, target_context: Any) -> CompileResult | None:
         """Return the compiled function of a signature, None if it must be compiled."""
         target_context.refresh()
+        self.asked = True
         for path in self._paths(sig):
             with suppress(Exception):
                 return CompileResult._rebuild(target_context, *pickle.loads(_read(path)))
-        _announce()
+        if self.announces:
+            _announce()
         return None
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
@@ -93,10 +109,10 @@ class KernelCache(NullCache):
         return False
 
     def _paths(self, sig: Any, *, native: bool = False) -> Iterator[Path]:
-        folder, baseline = user_folder(), None if native else _baseline()
+        folder = user_folder()
         if folder is not None:
             yield folder / self._file(sig, _native())
-        if baseline is not None:
+        if self.reads_shipped and not native and (baseline := _baseline()) is not None:
             yield SHIPPED / self._file(sig, baseline)
 
     def _file(self, sig: Any, processor: tuple[str, ...]) -> str:
@@ -167,10 +183,21 @@ def _write(path: Path, content: bytes) -> None:
     Path(fresh.name).replace(path)
 
 
+def is_writable() -> bool:
+    """Whether what is compiled can be kept."""
+    folder = user_folder()
+    while folder is not None and not folder.exists():
+        folder = folder.parent
+    return folder is not None and os.access(folder, os.W_OK)
+
+
 @functools.cache
 def _announce() -> None:
-    """Say once a process why it waits."""
-    logger.warning(
-        "compiling kernels for this machine: up to a minute, once; "
-        "'rbig-numba warm' does it ahead, in less"
-    )
+    """Say once a process why it waits, and wait half as long."""
+    from rbig_numba.kernels.ahead import assist
+
+    once = "once, and 'rbig-numba warm' does it ahead"
+    if not is_writable():
+        once = f"in each process, as no folder for them can be written: {ADVICE}"
+    logger.warning("compiling kernels for this machine, up to a minute, %s", once)
+    assist()

@@ -40,6 +40,11 @@ class Kernel:
         return self._dispatcher("inner", no_cpython_wrapper=True)
 
     @property
+    def cache(self) -> KernelCache:
+        """Where the function for Python comes from."""
+        return self.entry._cache
+
+    @property
     def _numba_type_(self) -> types.Type:
         """What Numba takes a kernel for that is called by another."""
         return self.inner._numba_type_
