@@ -30,7 +30,6 @@ class CompiledKernels(BuildHookInterface):
         environment |= {
             "NUMBA_CPU_NAME": cache.BASELINES[platform.machine()][0],
             "NUMBA_CPU_FEATURES": "",
-            "NUMBA_ENABLE_AVX": "1",
             "NUMBA_CACHE_DIR": self.folder.name,
         }
         ahead.compile_entries(range(len(ahead.ENTRIES)), os.cpu_count() or 1, environment)

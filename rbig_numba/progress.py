@@ -56,12 +56,19 @@ class _Compilations(Listener):
     """Shows what Numba compiles: a first fit may spend most of its time there."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
-        self.progress, self.task, self.count = progress, task, 0
+        self.progress, self.task = progress, task
+        self.names: list[str] = []
 
     def on_start(self, event: Event) -> None:
-        self.count += 1
-        name = event.data["dispatcher"].__name__
-        self.progress.update(self.task, description=f"compiling kernel {self.count}, {name}")
+        """Show a function; those it calls are compiled within."""
+        self.names.append(event.data["dispatcher"].__name__)
+        self._show()
 
     def on_end(self, event: Event) -> None:
-        self.progress.update(self.task, description="")
+        """Show the function that called it again, if any."""
+        self.names.pop()
+        self._show()
+
+    def _show(self) -> None:
+        text = f"compiling kernel {self.names[0]}" if self.names else ""
+        self.progress.update(self.task, description=text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import numba
 
@@ -52,17 +53,17 @@ def warm(*, native: bool = False, n_jobs: int | None = -1, verbose: bool = False
     numbers = ahead.missing(native=native)
     if numbers and not cache.is_writable():
         raise OSError(f"no folder for kernels can be written: {cache.ADVICE}")
-    if verbose and numbers:
-        from rbig_numba.progress import counting_bar
-
-        bar = counting_bar("compiling kernels", len(numbers))
-    else:
-        bar = nullcontext(lambda text="": None)
-    with bar as step:
-        ahead.compile_entries(
-            numbers,
-            max(1, min(n_threads(n_jobs), len(numbers))),
-            os.environ,
-            lambda number: step(ahead.name_of(number)),
-        )
+    if not numbers:
+        return 0
+    n_processes = min(n_threads(n_jobs), len(numbers))
+    with _bar(len(numbers), verbose=verbose) as step:
+        ahead.compile_entries(numbers, n_processes, os.environ, step)
     return len(numbers)
+
+
+def _bar(total: int, *, verbose: bool) -> AbstractContextManager[Callable[[str], None]]:
+    if not verbose:
+        return nullcontext(lambda name: None)
+    from rbig_numba.progress import counting_bar
+
+    return counting_bar("compiling kernels", total)

@@ -25,8 +25,9 @@ class Map(Protocol):
 class Bijection(ABC):
     """An invertible map of rows that keeps account of volume.
 
-    A subclass is a frozen dataclass whose fields are all float64 arrays, in C order and writeable:
-    kernels are compiled for no others. What is stored is what is saved and exported. It guarantees, and the contract tests check, that
+    A subclass is a frozen dataclass whose fields are all float64 arrays, in C order and writeable,
+    as kernels are compiled for no others: what is stored is what is saved and exported. It
+    guarantees, and the contract tests check, that
 
     - `forward` and `inverse` take finite float64 rows (N, D), N >= 1, in any memory order and
       leave them as they are;

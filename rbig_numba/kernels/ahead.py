@@ -1,4 +1,4 @@
-"""Compile entries ahead, in processes: `python -m rbig_numba.kernels.ahead` is one of these."""
+"""Compile entries ahead, in processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from numba.core import config
 from rbig_numba.kernels import cache
 from rbig_numba.kernels.entries import ENTRIES, FIT
 
-ROOT = Path(__file__).parents[2]
+# Modules are looked for where the caller looks for them.
+_PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from {module} import main; main()"
 
 
 class Worker:
@@ -28,10 +29,9 @@ class Worker:
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        path = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", __name__],
-            env={**environment, "PYTHONPATH": path},
+            [sys.executable, "-c", _PROGRAM.format(module=__name__), *sys.path],
+            env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -47,10 +47,13 @@ class Worker:
             If the process fails, with the last line of what it said.
         """
         with self.process as process:
-            assert process.stdin and process.stdout and process.stderr
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stderr is not None
             for number in numbers:
                 with suppress(BrokenPipeError):
-                    print(number, file=process.stdin, flush=True)
+                    process.stdin.write(f"{number}\n")
+                    process.stdin.flush()
                 if not process.stdout.readline():
                     said = process.stderr.read().strip().splitlines() or ["it said nothing"]
                     raise RuntimeError(f"compiling {name_of(number)} failed: {said[-1]}")
@@ -61,14 +64,14 @@ def compile_entries(
     numbers: Iterable[int],
     n_processes: int,
     environment: Mapping[str, str] = os.environ,
-    report: Callable[[int], None] = lambda number: None,
+    report: Callable[[str], None] = lambda name: None,
 ) -> None:
-    """Compile entries by their numbers in processes; report each one that is done."""
+    """Compile entries by their numbers in processes; report the name of each one that is done."""
     queue = iter(list(numbers))
 
     def work(_: int) -> None:
         for number in Worker(environment).compile(queue):
-            report(number)
+            report(name_of(number))
 
     with ThreadPoolExecutor(n_processes) as pool:
         list(pool.map(work, range(n_processes)))
@@ -85,7 +88,8 @@ def missing(*, native: bool) -> list[int]:
 
 def name_of(number: int) -> str:
     """Return the module and the name of an entry."""
-    return ENTRIES[number][0].cache.name
+    kernel = ENTRIES[number][0]
+    return f"{kernel.__module__.rpartition('.')[2]}.{kernel.__qualname__}"
 
 
 def assist() -> None:
@@ -120,8 +124,5 @@ def main() -> None:
     for line in sys.stdin:
         kernel, signature = ENTRIES[int(line)]
         kernel.entry.compile(signature)
-        print(line, end="", flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        sys.stdout.write(line)
+        sys.stdout.flush()

@@ -36,9 +36,10 @@ SHIPPED = Path(__file__).parent / "compiled"
 # What sets are compiled for, by `platform.machine()`: the name of a processor for LLVM, and the
 # features that a machine must have. All that x86-64-v3 means: generic code takes 1.6 to 3 times as
 # long, and against code for the machine itself a rotation alone is slower, by 6 %.
-_V3 = (
-    "avx avx2 bmi bmi2 cx16 f16c fma lzcnt movbe popcnt sahf sse3 ssse3 sse4.1 sse4.2 xsave"
-).split()
+_V3 = [
+    *("avx", "avx2", "bmi", "bmi2", "cx16", "f16c", "fma", "lzcnt", "movbe", "popcnt", "sahf"),
+    *("sse3", "ssse3", "sse4.1", "sse4.2", "xsave"),
+]
 BASELINES: dict[str, tuple[str, list[str]]] = {
     "x86_64": ("x86-64-v3", _V3),
     "AMD64": ("x86-64-v3", _V3),
@@ -46,11 +47,11 @@ BASELINES: dict[str, tuple[str, list[str]]] = {
     "aarch64": ("generic", []),
 }
 # Numba's settings that change code, and that its own key lacks.
-_SETTINGS = (
-    *("BOUNDSCHECK", "DEBUG_NRT", "DEBUGINFO_DEFAULT", "ENABLE_AVX", "EXTEND_VARIABLE_LIFETIMES"),
-    *("LLVM_REFPRUNE_FLAGS", "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "NRT_STATS", "OPT"),
-    *("SLP_VECTORIZE", "USING_SVML"),
-)
+_SETTINGS = [
+    *("BOUNDSCHECK", "DEBUG_NRT", "DEBUGINFO_DEFAULT", "EXTEND_VARIABLE_LIFETIMES", "NRT_STATS"),
+    *("LLVM_REFPRUNE_FLAGS", "LLVM_REFPRUNE_PASS", "LOOP_VECTORIZE", "OPT", "SLP_VECTORIZE"),
+    "USING_SVML",
+]
 # Folders left in the user's cache, those of older sources and other versions of Numba included.
 _KEPT = 8
 ADVICE = "set NUMBA_CACHE_DIR to one that can"
@@ -136,7 +137,7 @@ def user_folder() -> Path | None:
 def _digest() -> str:
     """Return what stands for all kernels together, and for what compiles them.
 
-    A caller must not outlive the machine code of one of its callees that was edited in another file.
+    Machine code of a caller must not outlive one of its callees, edited in another file.
     """
     versions = numba.__version__, llvmlite.__version__, sys.implementation.cache_tag
     digest = hashlib.sha256(repr(versions).encode())
@@ -157,7 +158,7 @@ def _baseline() -> tuple[str, ...] | None:
     """Return the processor of the shipped set, None if this machine can't run it, or mustn't."""
     name, needed = BASELINES.get(platform.machine(), ("", []))
     asked_for_another = config.CPU_NAME is not None or config.CPU_FEATURES is not None
-    if not name or asked_for_another or not SHIPPED.is_dir():
+    if asked_for_another or not config.ENABLE_AVX or not name or not SHIPPED.is_dir():
         return None
     features = binding.get_host_cpu_features()
     return (_native()[0], name, "") if all(map(features.get, needed)) else None

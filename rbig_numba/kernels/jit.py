@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +31,7 @@ class Kernel:
         self.entry = self._dispatcher("")
 
     def __call__(self, *arguments: Any) -> Any:
+        """Run it on what Python has."""
         return self.entry(*arguments)
 
     @functools.cached_property
@@ -95,14 +95,14 @@ def _compiled(function: Callable[..., Any], flags: set[str]) -> Callable[..., An
     return interpreted
 
 
-def float_bits(value: float) -> int:
+def float_bits(value: float) -> np.int64:
     """Return the IEEE 754 bits of a double."""
-    return int(struct.unpack("<q", struct.pack("<d", value))[0])
+    return np.float64(value).view(np.int64)
 
 
-def bits_float(bits: int) -> float:
+def bits_float(bits: int) -> np.float64:
     """Return the double of the given IEEE 754 bits."""
-    return float(struct.unpack("<d", struct.pack("<q", (bits + 2**63) % 2**64 - 2**63))[0])
+    return np.int64(bits).view(np.float64)
 
 
 def _bitcast(source: types.Type, target: types.Type, llvm_type: ir.Type) -> Any:
