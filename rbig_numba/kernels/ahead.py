@@ -56,7 +56,7 @@ class Worker:
                     process.stdin.flush()
                 if not process.stdout.readline():
                     said = process.stderr.read().strip().splitlines() or ["it said nothing"]
-                    raise RuntimeError(f"compiling {name_of(number)} failed: {said[-1]}")
+                    raise RuntimeError(f"compiling {name_of(number)} failed: {said[-1].strip()}")
                 yield number
 
 

@@ -189,7 +189,7 @@ def is_writable() -> bool:
     folder = user_folder()
     while folder is not None and not folder.exists():
         folder = folder.parent
-    return folder is not None and os.access(folder, os.W_OK)
+    return folder is not None and folder.is_dir() and os.access(folder, os.W_OK)
 
 
 @functools.cache
