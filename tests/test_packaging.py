@@ -106,13 +106,14 @@ def test_the_very_first_fit_compiles_nothing(run, dist, tmp_path):
     assert "none-any" not in next(dist.glob("*.whl")).name
     (tmp_path / "file").touch()
     nowhere = {"HOME": str(tmp_path / "file"), "XDG_CACHE_HOME": str(tmp_path / "file")}
-    first = succeed(run, "python", "-B", "-c", FIRST_FIT, **nowhere).split()
+    installed = succeed(run, "python", "-Bc", "import rbig_numba; print(rbig_numba.__path__[0])")
+    before = sorted(Path(installed.strip()).rglob("*"))
+    first = succeed(run, "python", "-Bc", FIRST_FIT, **nowhere).split()
+    assert sorted(Path(installed.strip()).rglob("*")) == before
     assert first[0] == "0"
     assert float(first[1]) < 10.0  # 0.7 s of processor, on a busy machine 1.5 s; compiling takes 17
-    native = succeed(run, "python", "-c", FIRST_FIT, NUMBA_CPU_NAME=get_host_cpu_name())
-    n_events, _, *values = native.split()
-    assert int(n_events) > 0
-    assert values == first[2:]
+    native = succeed(run, "python", "-Bc", FIRST_FIT, NUMBA_CPU_NAME=get_host_cpu_name()).split()
+    assert native[2:] == first[2:]
 
 
 def test_a_new_environment_fits_and_then_exports(run, dist):
