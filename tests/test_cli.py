@@ -116,10 +116,16 @@ def test_warm_says_what_it_does(run, tmp_path, monkeypatch):
 def test_who_waits_for_kernels_reads_one_line(run, monkeypatch):
     monkeypatch.setattr(ahead, "assist", lambda: None)
     cache._announce.cache_clear()
-    monkeypatch.setattr("rbig_numba.ensemble.load_model", lambda path: cache._announce())
-    _, _, err = run("score named.rbig rows.csv -o scores.npy")
-    line = err.split("\n")[0]
-    assert line.startswith("rbig-numba: compiling kernels for this machine, up to a minute")
+
+    def waits(path):
+        cache._announce()
+        raise ValueError("no model")
+
+    monkeypatch.setattr("rbig_numba.ensemble.load_model", waits)
+    code, _, err = run("score named.rbig rows.csv")
+    why, error = err.splitlines()
+    assert why.startswith("rbig-numba: compiling kernels for this machine, up to a minute")
+    assert (code, error) == (2, "rbig-numba: error: no model")
 
 
 def test_latent_rows_lead_back_to_the_data(run, rows, tmp_path):
