@@ -61,7 +61,8 @@ def load(
     if weights is not None and (weights == 0.0).any():
         columns, weights = columns[:, weights > 0.0], weights[weights > 0.0]
     hashes = np.empty(columns.shape[1], dtype=np.uint64)
-    hashing.hash_rows(as_columns(columns.T), np.uint64(split.seed), hashes)
+    exact = as_columns(columns.T)
+    hashing.hash_rows(exact, np.uint64(split.seed), hashes)
     is_held_out = hashes < np.uint64(split.limit)
     sides = ~is_held_out, is_held_out
     block = Block(*(_take(columns, weights, side) for side in sides))
