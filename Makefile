@@ -3,15 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
+# Else the first process to need a kernel compiles it, alone.
+WARM = $(BIN)/rbig-numba warm
+
 .PHONY: demo test test-backends lint bench quality clean
 
 # The same on a person's own data: make demo TABLE=my.csv
 demo: $(READY)
+	@$(WARM)
 	@$(BIN)/python -m examples.demo --out out $(if $(TABLE),--table "$(TABLE)")
 
 # Processes of their own: TensorFlow and Dask stay out of the engine's, so that a hidden import of
 # them can't go unseen.
 test: $(READY)
+	@$(WARM) --quiet
 	@$(BIN)/python -m pytest tests $(foreach part,backends cluster export,--ignore=tests/$(part))
 	@$(BIN)/python -m pytest tests/cluster
 	@$(BIN)/python -m pytest tests/export

@@ -19,7 +19,7 @@ HEADLINES = (
     r"share of ceiling, all stages",
     r"time per row",
     r"times in-memory time|peak MiB",
-    r"(import|first fit)",
+    r"(import|first fit.*(cold|cached|wheel), seconds)",
 )
 
 

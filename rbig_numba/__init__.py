@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from rbig_numba.cautions import DensityWarning
     from rbig_numba.ensemble import RBIGEnsemble
     from rbig_numba.estimator import RBIG
+    from rbig_numba.warming import warm
 
-__all__ = ["RBIG", "DensityWarning", "RBIGEnsemble", "__version__"]
+__all__ = ["RBIG", "DensityWarning", "RBIGEnsemble", "__version__", "warm"]
 __version__ = "0.1.0"
 
 
@@ -27,4 +28,8 @@ def __getattr__(name: str) -> Any:
         from rbig_numba.cautions import DensityWarning
 
         return DensityWarning
+    if name == "warm":
+        from rbig_numba.warming import warm
+
+        return warm
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,16 +1,19 @@
 """The command line, end to end: what people type, what they get, and how mistakes are told."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
 import rbig_numba
 from rbig_numba import RBIG
 from rbig_numba.cli import main
+from rbig_numba.kernels import ahead, cache
 from rbig_numba.tables import as_arrow, read_table, write_table
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +98,34 @@ def test_from_a_table_to_samples_and_scores(folder, rows, tmp_path):
     drawn, names = read_table(tmp_path / "drawn.csv")
     assert names == NAMES
     np.testing.assert_array_equal(drawn, model.sample(50, random_state=2))
+
+
+def test_warm_says_what_it_does(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    left = [ahead.FIT - 1]  # one of the shortest
+    monkeypatch.setattr(ahead, "missing", lambda native: [left.pop()] if left else [])
+    code, out, err = run("warm --native")
+    assert (code, out) == (0, "")
+    assert "1/1 linear.add_sums" in err
+    assert re.fullmatch(rf"rbig-numba: 1 kernels compiled, .* s: {tmp_path}.*", err.split("\n")[-2])
+    assert run("warm") == (0, "", "rbig-numba: all kernels are compiled already\n")
+    assert run("warm --quiet") == (0, "", "")
+
+
+def test_who_waits_for_kernels_reads_one_line(run, monkeypatch):
+    monkeypatch.setattr(ahead, "assist", lambda: None)
+    cache._announce.cache_clear()
+
+    def waits(path):
+        cache._announce()
+        raise ValueError("no model")
+
+    monkeypatch.setattr("rbig_numba.ensemble.load_model", waits)
+    code, _, err = run("score named.rbig rows.csv")
+    why, error = err.splitlines()
+    assert why.startswith("rbig-numba: compiling kernels for this machine, up to a minute")
+    assert (code, error) == (2, "rbig-numba: error: no model")
 
 
 def test_latent_rows_lead_back_to_the_data(run, rows, tmp_path):

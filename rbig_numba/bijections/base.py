@@ -25,8 +25,9 @@ class Map(Protocol):
 class Bijection(ABC):
     """An invertible map of rows that keeps account of volume.
 
-    A subclass is a frozen dataclass whose fields are all float64 arrays: what is stored is what is
-    saved and exported. It guarantees, and the contract tests check, that
+    A subclass is a frozen dataclass whose fields are all float64 arrays, in C order and writeable,
+    as kernels are compiled for no others: what is stored is what is saved and exported. It
+    guarantees, and the contract tests check, that
 
     - `forward` and `inverse` take finite float64 rows (N, D), N >= 1, in any memory order and
       leave them as they are;
@@ -39,6 +40,14 @@ class Bijection(ABC):
 
     kind: ClassVar[str]
     """Name in files, histories and error messages."""
+
+    def __post_init__(self) -> None:
+        for name, array in self.arrays().items():
+            object.__setattr__(self, name, _for_kernels(array))
+
+    def __reduce__(self) -> tuple[type[Bijection], tuple[np.ndarray, ...]]:
+        """Pickle what makes it anew: arrays that come over a network may be read-only."""
+        return type(self), tuple(self.arrays().values())
 
     @abstractmethod
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -60,4 +69,9 @@ class Bijection(ABC):
 
 def as_columns(x: np.ndarray) -> np.ndarray:
     """Return rows (N, D) as C-ordered float64 columns (D, N), copied only where needed."""
-    return np.ascontiguousarray(np.asarray(x, dtype=np.float64).T)
+    return _for_kernels(np.asarray(x, dtype=np.float64).T)
+
+
+def _for_kernels(array: np.ndarray) -> np.ndarray:
+    """Return an array of the one type that kernels are compiled for: a copy if it is read-only."""
+    return np.require(array, np.float64, ("C", "A", "W"))

@@ -103,7 +103,8 @@ class JointSums(NamedTuple):
         log_least = np.log(min(least, 0.5 / n_components))
         joint_em.mark_likely(columns, np.ones(columns.shape[1]), self[:3], log_least, likely)
         starts = np.concatenate([[0], np.cumsum(likely.sum(axis=1))])
-        return Pairs(np.nonzero(likely)[1], starts)
+        # A copy: `nonzero` returns a strided view, and kernels would be compiled for these too.
+        return Pairs(np.ascontiguousarray(np.nonzero(likely)[1]), starts)
 
     def log_likelihood(self, columns: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted sum of the log-densities of columns (D, N), in nats."""

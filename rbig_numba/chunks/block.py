@@ -83,7 +83,7 @@ def load(
     if weights is not None and (weights == 0.0).any():
         columns, weights = columns[:, weights > 0.0], weights[weights > 0.0]
     hashes = np.empty(columns.shape[1], dtype=np.uint64)
-    exact = np.ascontiguousarray(columns, dtype=np.float64)
+    exact = as_columns(columns.T)
     hashing.hash_rows(exact, np.uint64(split.seed), hashes)
     sides = split.sides(exact, hashes)
     if split.shared and weights is None:

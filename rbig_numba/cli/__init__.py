@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from rbig_numba.cli.commands import app, say
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0, or 2 after one line on standard error that says why."""
+    handler = _Lines()
+    logger = logging.getLogger("rbig_numba")
+    logger.addHandler(handler)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -20,7 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
         except (ValueError, TypeError, OSError, MemoryError, typer.TyperException) as error:
             say(f"error: {_message(error)}")
             code = 2
+        finally:
+            logger.removeHandler(handler)
     raise SystemExit(code)
+
+
+class _Lines(logging.Handler):
+    """Prints what the engine logs as any other line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        say(record.getMessage())
 
 
 def _message(error: Exception) -> str:

@@ -171,6 +171,27 @@ def export(
 
 
 @app.command()
+def warm(
+    native: Annotated[
+        bool,
+        typer.Option("--native", help="For this very processor, whatever came with the package."),
+    ] = False,
+    n_jobs: Annotated[int, typer.Option(help="Processes; -1: one for each core.")] = -1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Compile ahead what a first fit would compile: for checkouts, images and workers."""
+    from rbig_numba.kernels.cache import user_folder
+    from rbig_numba.warming import warm
+
+    start = time.perf_counter()
+    count = warm(native=native, n_jobs=n_jobs, verbose=not quiet)
+    if not quiet:
+        seconds = time.perf_counter() - start
+        done = f"{count} kernels compiled, {seconds:.1f} s: {user_folder()}"
+        say(done if count else "all kernels are compiled already")
+
+
+@app.command()
 def info(model: Model) -> None:
     """Show what a model file holds and how the fit went."""
     from rbig_numba.cli.report import print_report
