@@ -19,7 +19,7 @@ import numpy as np
 from rbig_numba.kernels.mixture import forward1
 from rbig_numba.kernels import mixture
 assert mixture.__file__.startswith({root!r}), mixture.__file__
-print(forward1(0.3, np.zeros(1), np.zeros(1), np.zeros(1))[1])
+print(forward1(0.3, np.zeros(1), np.zeros(1), np.zeros(1))[0])
 print(sum(forward1.entry.stats.cache_hits.values()))
 """
 
@@ -51,12 +51,12 @@ def test_editing_a_callee_in_another_file_recompiles_its_callers(tmp_path):
     assert second == first
     normal = package / "kernels" / "normal.py"
     source = normal.read_text()
-    edited = source.replace("return -0.5 * u * u - LOG_SQRT_2PI", "return -0.5 * u * u - 3.0")
+    edited = source.replace("return ratio if u", "return 0.5 * ratio if u")
     assert edited != source
     normal.write_text(edited)
     third, hits = score(tmp_path)
     assert hits == 0
-    assert abs(third - first) > 0.5
+    assert abs(third - first) > 0.4
 
 
 def test_a_kernel_that_kernels_call_can_be_called_from_python():
