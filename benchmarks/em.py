@@ -22,7 +22,7 @@ from sklearn.mixture import GaussianMixture
 from benchmarks.ceiling import multiply_add_rate
 from benchmarks.harness import parser, report, timed
 from rbig_numba.bijections import mixture
-from rbig_numba.binning import Histograms, bins_of, grid_of
+from rbig_numba.fitting.binning import Histograms, bins_of, grid_of
 from rbig_numba.kernels import em, search
 
 N_COMPONENTS = 8

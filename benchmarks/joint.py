@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture
 from benchmarks.harness import parser, report, timed
 from benchmarks.rows import skewed_rows
 from rbig_numba.bijections import components as mixtures
-from rbig_numba.latents import Side
+from rbig_numba.fitting.latents import Side
 
 N_ROWS, N_COLUMNS, N_COMPONENTS, N_STEPS, PAIRS = 100_000, 10, 40, 5, 5
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from rbig_numba.estimator import RBIG
+    from rbig_numba.estimators.rbig import RBIG
 
 BLUE, ORANGE, GREY = "#2b6cb0", "#dd6b20", "#718096"
 # Latent values beyond 5 are one in 1.7 million of N(0, 1): they are counted in the outer bins.

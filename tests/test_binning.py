@@ -7,7 +7,7 @@ import pytest
 
 import oracles
 from rbig_numba.bijections.mixture import fit_column
-from rbig_numba.binning import N_BINS, Grid, Histograms, bins_of, grid_of
+from rbig_numba.fitting.binning import N_BINS, Grid, Histograms, bins_of, grid_of
 
 COLUMNS = {
     "normal": lambda rng, n: rng.standard_normal(n),

@@ -121,7 +121,7 @@ def test_who_waits_for_kernels_reads_one_line(run, monkeypatch):
         cache._announce()
         raise ValueError("no model")
 
-    monkeypatch.setattr("rbig_numba.ensemble.load_model", waits)
+    monkeypatch.setattr("rbig_numba.estimators.ensemble.load_model", waits)
     code, _, err = run("score named.rbig rows.csv")
     why, error = err.splitlines()
     assert why.startswith("rbig-numba: compiling kernels for this machine, up to a minute")

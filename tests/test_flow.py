@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 
 import cases
-from rbig_numba.candidates import GRID_ROWS, Plan
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource
-from rbig_numba.fitting import fit_flow
+from rbig_numba.fitting.candidates import GRID_ROWS, Plan
+from rbig_numba.fitting.loop import fit_flow
 from rbig_numba.flow import Flow, base_log_prob
 from rbig_numba.profile import deadline_in
 from rbig_numba.threads import BLOCK_ROWS

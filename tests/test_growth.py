@@ -10,8 +10,8 @@ from rbig_numba.bijections import components as mixtures
 from rbig_numba.bijections import growth
 from rbig_numba.bijections.components import Components, joint_sums
 from rbig_numba.bijections.crowd import PART_ROWS, Crowd
+from rbig_numba.fitting.latents import Side
 from rbig_numba.flow import base_log_prob
-from rbig_numba.latents import Side
 from rbig_numba.profile import deadline_in
 
 

@@ -10,7 +10,8 @@ from scipy.stats import multivariate_normal
 from benchmarks import ablation, quality
 from benchmarks.estimators import estimators
 from benchmarks.judging import LeftOut, Table, figures_of, kinds_kept, tables
-from rbig_numba import RBIG, contest
+from rbig_numba import RBIG
+from rbig_numba.fitting import contest
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from rbig_numba import RBIG, inputs
-from rbig_numba.splitting import split_rows
+from rbig_numba import RBIG
+from rbig_numba.estimators import inputs
+from rbig_numba.fitting.splitting import split_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:columns|one value:rbig_numba.DensityWarning")
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import make_moons
 
 from rbig_numba import RBIG
-from rbig_numba.weighting import as_counts
+from rbig_numba.checks.weighting import as_counts
 
 
 def test_counts_stay_as_they_are():

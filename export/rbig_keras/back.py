@@ -48,7 +48,7 @@ def import_from_keras(flow: GaussianizationFlow) -> RBIG:
         For a layer that has no counterpart (`MixtureCDFCoupling`, clipped mixtures), and for
         weights that aren't finite. Names the layer.
     """
-    from rbig_numba.estimator import RBIG, restored
+    from rbig_numba.estimators.rbig import RBIG, restored
     from rbig_numba.flow import Flow
     from rbig_numba.storage import KINDS
 

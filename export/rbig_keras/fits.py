@@ -13,7 +13,7 @@ def rotation_of(rows: np.ndarray, draws: np.random.RandomState) -> np.ndarray:
     from rbig_numba.bijections.ica import ica_rotation
     from rbig_numba.bijections.rotation import pca_rotation
     from rbig_numba.bijections.sliced import sliced_rotation
-    from rbig_numba.candidates import SLICED_COLUMNS
+    from rbig_numba.fitting.candidates import SLICED_COLUMNS
 
     n_rows, n_columns = rows.shape
     covariance = np.cov(rows, rowvar=False, dtype=float).reshape(n_columns, n_columns)
@@ -27,10 +27,10 @@ def rotation_of(rows: np.ndarray, draws: np.random.RandomState) -> np.ndarray:
 
 def mixtures_of(rows: np.ndarray, n_components: int) -> np.ndarray:
     """Return log-weights, means and log-scales (3, D, K) of the columns' mixtures."""
-    from rbig_numba import binning
     from rbig_numba.bijections.mixture import fit_column
-    from rbig_numba.candidates import GRID_ROWS, ROWS_PER_COMPONENT
-    from rbig_numba.latents import Side
+    from rbig_numba.fitting import binning
+    from rbig_numba.fitting.candidates import GRID_ROWS, ROWS_PER_COMPONENT
+    from rbig_numba.fitting.latents import Side
     from rbig_numba.threads import map_threads
 
     mean, scale = rows.mean(axis=0, dtype=float), rows.std(axis=0, dtype=float)

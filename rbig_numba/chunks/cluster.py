@@ -18,11 +18,13 @@ import numpy as np
 from dask.delayed import Delayed, delayed
 
 from rbig_numba.bijections.base import Bijection, Map
+from rbig_numba.checks.columns import as_floats, float_type
+from rbig_numba.checks.validation import check_finite
+from rbig_numba.checks.weighting import count_factor
 from rbig_numba.chunks.block import Block, Split
 from rbig_numba.chunks.local import advance_blocks, gather_blocks, load_local
 from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.chunks.stores import MemoryStore, Store
-from rbig_numba.columns import as_floats, float_type
 from rbig_numba.statistics import (
     Statistic,
     Sums,
@@ -31,8 +33,6 @@ from rbig_numba.statistics import (
     merge_sums,
     merge_totals,
 )
-from rbig_numba.validation import check_finite
-from rbig_numba.weighting import count_factor
 
 # Statistics merged by one task: 8 histograms of 20 columns are 2 MB.
 MERGED_TOGETHER = 8
@@ -89,7 +89,7 @@ def load_cluster(X: Any, weights: Any, split: Split, names: Sequence[str] | None
 
 
 def counted(weights: da.Array) -> da.Array:
-    """Return weights as numbers of rows; see `rbig_numba.weighting.as_counts`.
+    """Return weights as numbers of rows; see `rbig_numba.checks.weighting.as_counts`.
 
     What is no weight stays as it is: the partition that holds it says so.
     """

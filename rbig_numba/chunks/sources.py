@@ -8,9 +8,9 @@ from typing import Protocol
 
 import numpy as np
 
+from rbig_numba.checks.validation import check_finite
 from rbig_numba.tables import TableFile
 from rbig_numba.threads import BLOCK_ROWS, row_blocks
-from rbig_numba.validation import check_finite
 
 
 class Source(Protocol):

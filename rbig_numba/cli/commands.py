@@ -16,7 +16,7 @@ from rbig_numba import __version__
 from rbig_numba.files import as_path, check_writable, replacing
 
 if TYPE_CHECKING:
-    from rbig_numba.density import DensityEstimator
+    from rbig_numba.estimators.density import DensityEstimator
 
 app = typer.Typer(
     add_completion=False,
@@ -93,8 +93,8 @@ def fit(
     }
     _check_output(output, [".rbig"])
     from rbig_numba.cli.report import outcome
-    from rbig_numba.ensemble import RBIGEnsemble
-    from rbig_numba.estimator import RBIG
+    from rbig_numba.estimators.ensemble import RBIGEnsemble
+    from rbig_numba.estimators.rbig import RBIG
 
     start = time.perf_counter()
     model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet)
@@ -200,7 +200,7 @@ def info(model: Model) -> None:
 
 
 def _load(path: Path) -> Any:
-    from rbig_numba.ensemble import load_model
+    from rbig_numba.estimators.ensemble import load_model
 
     return load_model(path)
 

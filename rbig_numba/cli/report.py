@@ -11,8 +11,8 @@ from rich.table import Table
 from rbig_numba import __version__
 
 if TYPE_CHECKING:
-    from rbig_numba.ensemble import RBIGEnsemble
-    from rbig_numba.estimator import RBIG
+    from rbig_numba.estimators.ensemble import RBIGEnsemble
+    from rbig_numba.estimators.rbig import RBIG
 
 
 def print_report(path: Path, model: RBIG | RBIGEnsemble) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rbig_numba.seeds import random_state_of
+from rbig_numba.checks.seeds import random_state_of
 from rbig_numba.tables import BLOCK_ROWS, as_arrow, open_table, table_writer
 
 if TYPE_CHECKING:
-    from rbig_numba.density import DensityEstimator
+    from rbig_numba.estimators.density import DensityEstimator
 
 
 def map_blocks(

@@ -88,8 +88,8 @@ def missing(*, native: bool) -> list[int]:
 
 def name_of(number: int) -> str:
     """Return the module and the name of an entry."""
-    kernel = ENTRIES[number][0]
-    return f"{kernel.__module__.rpartition('.')[2]}.{kernel.__qualname__}"
+    function = ENTRIES[number][0].py_func
+    return f"{function.__module__.rpartition('.')[2]}.{function.__qualname__}"
 
 
 def assist() -> None:

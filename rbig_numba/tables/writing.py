@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from rbig_numba.columns import as_floats, check_shape
+from rbig_numba.checks.columns import as_floats, check_shape
 from rbig_numba.files import AnyPath, replacing
 from rbig_numba.tables.checks import check_suffix
 

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from rbig_numba.cautions import user_level
+from rbig_numba.checks.callers import user_level
 
 # Up to here every whole number is a double of its own, and counts add up exactly.
 MOST_ROWS = 2.0**53

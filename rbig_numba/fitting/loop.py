@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rbig_numba.bijections.base import Bijection, Map
-from rbig_numba.candidates import GRID_ROWS, Finish, Plan
-from rbig_numba.contest import Contest
+from rbig_numba.fitting.candidates import GRID_ROWS, Finish, Plan
+from rbig_numba.fitting.contest import Contest
+from rbig_numba.fitting.latents import latents_of
+from rbig_numba.fitting.splitting import Rows, standardisation_of
 from rbig_numba.flow import Flow
-from rbig_numba.latents import latents_of
 from rbig_numba.profile import Deadline, deadline_in, merge_seconds
-from rbig_numba.splitting import Rows, standardisation_of
 from rbig_numba.statistics import Statistic, Totals
 
 # Rows of either side that competing blocks are searched on and judged by, and numbers in them.

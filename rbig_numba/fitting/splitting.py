@@ -10,10 +10,11 @@ import numpy as np
 
 from rbig_numba.bijections.affine import Affine, standardisation
 from rbig_numba.bijections.base import Bijection, Map, as_columns
-from rbig_numba.cautions import user_level, warn_of_collinearity, warn_of_ties
+from rbig_numba.checks.callers import user_level
+from rbig_numba.checks.validation import check_varies
 from rbig_numba.chunks.block import Split
+from rbig_numba.fitting.cautions import warn_of_collinearity, warn_of_ties
 from rbig_numba.statistics import Sample, Statistic, Summary, Sums, Totals, moments_of
-from rbig_numba.validation import check_varies
 
 # A row that holds this share of the weight to be held out, and weighs so many times what the median
 # row does, stands on both sides: of gamma rows, nine tenths of which are zeros, either nothing but

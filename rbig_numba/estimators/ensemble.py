@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from rbig_numba.density import DensityEstimator
-from rbig_numba.estimator import RBIG, described, plain_parameters, restored
+from rbig_numba.checks.parameters import check_number
+from rbig_numba.checks.seeds import random_state_of
+from rbig_numba.estimators.density import DensityEstimator
+from rbig_numba.estimators.rbig import RBIG, described, plain_parameters, restored
 from rbig_numba.files import AnyPath, as_path
-from rbig_numba.parameters import check_number
-from rbig_numba.seeds import random_state_of
 
 if TYPE_CHECKING:
     from rbig_numba.flow import FlowAverage

@@ -10,9 +10,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
-from rbig_numba.parameters import check_number
-from rbig_numba.seeds import random_state_of
-from rbig_numba.validation import check_weights
+from rbig_numba.checks.parameters import check_number
+from rbig_numba.checks.seeds import random_state_of
+from rbig_numba.checks.validation import check_weights
 
 
 class DensityEstimator(DensityMixin, BaseEstimator):
@@ -71,6 +71,6 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         return self._density.sample(n_samples, random_state, self.n_jobs)
 
     def _apply(self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool) -> Any:
-        from rbig_numba import inputs
+        from rbig_numba.estimators import inputs
 
         return inputs.apply(self, X, function, scalar=scalar)

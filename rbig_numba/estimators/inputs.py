@@ -11,15 +11,15 @@ import pyarrow as pa
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from rbig_numba.checks.columns import as_floats, check_frame, check_kind, check_shape, is_frame
+from rbig_numba.checks.containers import is_lazy, unwrapped
+from rbig_numba.checks.validation import check_finite, check_weights
+from rbig_numba.checks.weighting import as_counts
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
-from rbig_numba.columns import as_floats, check_frame, check_kind, check_shape, is_frame
-from rbig_numba.containers import is_lazy, unwrapped
-from rbig_numba.splitting import Rows
+from rbig_numba.fitting.splitting import Rows
 from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, open_table
-from rbig_numba.validation import check_finite, check_weights
-from rbig_numba.weighting import as_counts
 
 
 def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:

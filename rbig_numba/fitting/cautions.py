@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
-from rbig_numba.columns import column_names, listed
+from rbig_numba.checks.callers import user_level
+from rbig_numba.checks.columns import column_names, listed
 from rbig_numba.statistics import Moments, Sample
 
 # Share of rows that one value may have in a continuous column, and the fewest rows that tell.
@@ -77,11 +77,3 @@ def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
 
 def _warn(message: str) -> None:
     warnings.warn(message, DensityWarning, stacklevel=user_level())
-
-
-def user_level() -> int:
-    """Return the stacklevel, for the caller's warning, of the line outside that led to it."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
-        frame, level = frame.f_back, level + 1
-    return level

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rbig_numba.candidates import KINDS, Finish, Plan, Search, marginal
-from rbig_numba.latents import Latents
+from rbig_numba.fitting.candidates import KINDS, Finish, Plan, Search, marginal
+from rbig_numba.fitting.latents import Latents
 from rbig_numba.profile import Deadline
 from rbig_numba.statistics import Moments
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rbig_numba.columns import as_floats, check_shape, column_names, listed, refuse_cells
-from rbig_numba.containers import unwrapped
+from rbig_numba.checks.columns import as_floats, check_shape, column_names, listed, refuse_cells
+from rbig_numba.checks.containers import unwrapped
 
 
 def check_latent(z: Any, n_features: int) -> np.ndarray:

@@ -15,11 +15,11 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from rbig_numba.density import DensityEstimator
+from rbig_numba.checks.parameters import check_parameters
+from rbig_numba.checks.seeds import random_state_of
+from rbig_numba.checks.validation import check_latent
+from rbig_numba.estimators.density import DensityEstimator
 from rbig_numba.files import AnyPath, as_path
-from rbig_numba.parameters import check_parameters
-from rbig_numba.seeds import random_state_of
-from rbig_numba.validation import check_latent
 
 if TYPE_CHECKING:
     from rbig_numba.flow import Flow
@@ -204,11 +204,11 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         check_parameters(self)
         random_state = random_state_of(self.random_state)
 
-        from rbig_numba import inputs
-        from rbig_numba.candidates import Plan
-        from rbig_numba.fitting import fit_flow, joined, refit_flow, sample_size
+        from rbig_numba.estimators import inputs
+        from rbig_numba.fitting.candidates import Plan
+        from rbig_numba.fitting.loop import fit_flow, joined, refit_flow, sample_size
+        from rbig_numba.fitting.splitting import split_rows
         from rbig_numba.profile import deadline_in
-        from rbig_numba.splitting import split_rows
 
         deadline = deadline_in(self.max_seconds)
         load = inputs.loader(self, X, sample_weight)

@@ -1,0 +1,1 @@
+"""What people call: scikit-learn faces, and no formulas."""

@@ -1,0 +1,1 @@
+"""The greedy fit: samples, candidates that compete, and the loop over them."""
