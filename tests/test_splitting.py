@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rbig_numba import RBIG
+from rbig_numba import RBIG, DensityWarning
 from rbig_numba.estimators import inputs
 from rbig_numba.fitting.splitting import split_rows
 
@@ -55,6 +55,6 @@ def test_a_rare_flag(seed):
 
 def test_a_share_that_is_far_off_is_said():
     rows = np.repeat(np.random.default_rng(0).normal(size=(12, 2)), 100, axis=0)
-    with pytest.warns(UserWarning, match=r"25\.0% of the rows are held out, not 10\.0%"):
+    with pytest.warns(DensityWarning, match=r"25\.0% of the rows are held out, not 10\.0%"):
         shares = [share_held_out(rows, seed) for seed in range(20)]
     assert max(shares) == 0.25

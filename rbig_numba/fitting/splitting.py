@@ -13,7 +13,7 @@ from rbig_numba.bijections.base import Bijection, Map, as_columns
 from rbig_numba.checks.callers import user_level
 from rbig_numba.checks.validation import check_varies
 from rbig_numba.chunks.block import Split
-from rbig_numba.fitting.cautions import warn_of_collinearity, warn_of_ties
+from rbig_numba.fitting.cautions import DensityWarning, warn_of_collinearity, warn_of_ties
 from rbig_numba.statistics import Sample, Statistic, Summary, Sums, Totals, moments_of
 
 # A row that holds this share of the weight to be held out, and weighs so many times what the median
@@ -125,5 +125,6 @@ def _warn_of_share(summary: Summary, wanted: float) -> None:
         warnings.warn(
             f"{share:.1%} of the rows are held out, not {wanted:.1%}: equal rows stay together, "
             "and rows that lie far beyond all others are fitted",
+            DensityWarning,
             stacklevel=user_level(),
         )
