@@ -11,6 +11,7 @@ import tensorflow as tf
 from rbig_keras import Affine, FixedOrtho, Householder, JointMixture, MixtureCDFGaussianization
 from rbig_keras.layers.affine import affine_arrays
 from rbig_keras.layers.rotation import householder_arrays
+from rbig_numba.bijections import affine as engine_affine
 
 D = 3
 EPS = {"float32": np.finfo("float32").eps, "float64": np.finfo("float64").eps}
@@ -41,6 +42,11 @@ def affine(dtype):
     return with_weights(Affine(dtype=dtype), arrays)
 
 
+def affine_with_a_reach(dtype):
+    arrays = affine_arrays(np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 1.0]), dtype)
+    return with_weights(Affine(100.0, dtype=dtype), arrays)
+
+
 def fixed_ortho(dtype):
     return with_weights(FixedOrtho(dtype=dtype), {"matrix": orthogonal(D)})
 
@@ -62,7 +68,7 @@ def joint(dtype):
     return with_weights(JointMixture(4, dtype=dtype), arrays)
 
 
-CASES = (affine, fixed_ortho, householder, joint, mixture)
+CASES = (affine, affine_with_a_reach, fixed_ortho, householder, joint, mixture)
 each_layer = pytest.mark.parametrize("make", CASES)
 each_dtype = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
@@ -309,3 +315,28 @@ def test_second_derivatives_of_a_mixture_are_exact(rng):
     ends = (gradient_of_nll(layer, x + sign * step) for sign in (1, -1))
     expected = (next(ends) - next(ends)) / (2 * step)
     np.testing.assert_allclose(tape.gradient(total, x), expected, rtol=1e-5, atol=1e-5)
+
+
+@each_dtype
+def test_no_number_is_beyond_a_reach(dtype):
+    """Fill values of 9.97e36, and the largest number there is."""
+    largest = np.finfo(dtype).max
+    x = np.array([0.0, 1.0, 99.0, 101.0, 1e10, 9.97e36, largest], dtype)[:, None] * [[-1, 1, 1]]
+    layer = affine_with_a_reach(dtype)
+    engine = engine_affine.Affine(
+        np.array([1.0, -2.0, 0.5]), np.array([0.5, 2.0, 1.0]), np.array(100.0)
+    )
+    y, log_det = layer.forward_and_log_det(x.astype(dtype))
+    exact, exact_log_det = engine.forward(x.astype(dtype).astype(float))
+    np.testing.assert_allclose(y, exact, rtol=20 * EPS[dtype], atol=20 * EPS[dtype])
+    np.testing.assert_allclose(log_det, exact_log_det, rtol=20 * EPS[dtype], atol=20 * EPS[dtype])
+    back, _ = layer.inverse_and_log_det(y)
+    assert np.isfinite(back).all()
+    np.testing.assert_allclose(back, x, rtol=2000 * EPS[dtype], atol=20 * EPS[dtype])
+    beyond, _ = layer.inverse_and_log_det(np.full((1, D), 1e6, dtype))
+    assert np.isfinite(beyond).all()
+
+
+def test_reach_is_kept_by_config_and_told_apart():
+    layer = affine_with_a_reach("float32")
+    assert type(layer).from_config(layer.get_config()).reach == 100.0

@@ -56,8 +56,11 @@ class Affine(Bijector):
         if self.reach is None:
             return distance / self.scale, self._log_det(x)
         limit = self.reach * self.scale
-        # Logarithms apart: their ratio may be no number of the dtype.
-        excess = ops.log(at_least(ops.abs(distance), limit)) - ops.log(limit)
+        size = ops.abs(distance)
+        # Logarithms apart: their ratio may be no number of the dtype. Within reach their difference
+        # is 0, but for rounding, of which y would be a hundred times as much.
+        excess = ops.log(at_least(size, limit)) - ops.log(limit)
+        excess = ops.where(size > limit, excess, ops.zeros_like(excess))
         near = at_most(at_least(distance, -limit), limit) / self.scale
         far = ops.sign(distance) * self.reach * excess
         return near + far, self._log_det(x) - ops.sum(excess, axis=-1)
