@@ -198,13 +198,13 @@ class Density(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
-def base_nll_loss(y_true: Tensor, z: Tensor) -> Tensor:
-    """Return the mean of -log N(z; 0, I) in nats; targets aren't used.
+def base_nll_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Return the mean of -log N(y_pred; 0, I) in nats; targets aren't used.
 
     With the -mean(log_det) that layers add to `losses` it makes the negative log-likelihood. Given
     to `GaussianizationFlow.compile` it stands for the exact one, which needs no loss.
     """
-    return -ops.mean(ops.sum(log_normal_pdf(z), axis=-1))
+    return -ops.mean(ops.sum(log_normal_pdf(y_pred), axis=-1))
 
 
 def _row_weights(x: Tensor, sample_weight: Tensor, like: Tensor) -> Tensor:

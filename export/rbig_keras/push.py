@@ -30,6 +30,6 @@ def pushed(layer: Bijector, rows: np.ndarray) -> np.ndarray:
 def _map_alike(
     num_components: int, clip: float | None, dtype: str, n_columns: int
 ) -> blocks.RowMap:
-    layer = MixtureCDFGaussianization(num_components, clip, dtype=dtype)
+    layer = MixtureCDFGaussianization(num_components, clip=clip, dtype=dtype)
     layer.build((None, n_columns))
     return blocks.RowMap(layer.forward_and_log_det, layer, xla=True)

@@ -29,11 +29,11 @@ class Affine(Bijector):
         )
         self.scale = self.add_weight(shape=shape, initializer="ones", trainable=False, name="scale")
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise rows."""
         return ((x - self.shift) - self.shift_residual) / self.scale, self._log_det(x)
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return to the columns' own units."""
         return (y * self.scale + self.shift_residual) + self.shift, -self._log_det(y)
 
