@@ -25,13 +25,18 @@ from rbig_keras.layers import (
     MixtureCDFGaussianization,
 )
 from rbig_keras.layers.halves import checked_halves
+from rbig_keras.layers.mixture import LEAST_SCALE
 from rbig_keras.rows import checked_rows
 from rbig_keras.special import Tensor
 
-# Scale of the components of a coupling's new mixture; their means are quantiles of N(0, 1) shrunk
-# by sqrt(1 - WIDTH^2), so that the variance is 1: normal columns are mapped to almost themselves.
-# All at 0, as the network alone would have them, components would stay equal in training.
+# Scale of the components of a new mixture relative to that of columns. A block stretches by
+# 1 / WIDTH at most: with scales K times narrower than columns, as is usual, rows of two moons are
+# at 5e6 after 8 blocks, and log-densities at -3e11. In couplings means are shrunk by
+# sqrt(1 - WIDTH^2) besides, which maps normal columns to almost themselves; all at 0, as the
+# network alone would have them, components would stay equal in training.
 WIDTH = 0.7
+# Of N(0, 1), where no rows are given.
+NORMAL_ROWS = 4096
 
 
 def make_gaussianization_flow(
@@ -64,8 +69,9 @@ def make_gaussianization_flow(
     pca_init_data : array (N, D), default=None
         Rows to whose principal axes a fixed rotation in front of the blocks turns.
     mixture_init_data : array (N, D), default=None
-        Rows from whose quantiles all mixtures start, rows as given and not as they reach a mixture:
-        see `MixtureCDFGaussianization.adapt_means_from_quantiles`. None: at random.
+        Rows, as given and not as they reach a mixture, at whose quantiles the means of all mixtures
+        start: see `MixtureCDFGaussianization.adapt_means_from_quantiles`. Scales are 0.7 times the
+        columns' mean deviation, or with `clip` as that method has them. None: rows of N(0, 1).
     clip : float, default=None
         As in `MixtureCDFGaussianization`.
     dtype : {"float32", "float64"}
@@ -85,15 +91,22 @@ def make_gaussianization_flow(
     if pca_init_data is not None:
         rows = checked_rows("pca_init_data", pca_init_data, input_dim)
         layers.append(FixedOrtho.from_pca(rows, dtype=dtype))
-    if mixture_init_data is not None:
-        mixture_init_data = checked_rows("mixture_init_data", mixture_init_data, input_dim)
+    if mixture_init_data is None:
+        mixture_init_data = np.random.default_rng(0).normal(size=(NORMAL_ROWS, input_dim))
+    rows = checked_rows("mixture_init_data", mixture_init_data, input_dim)
     for _ in range(num_blocks):
         mixture = MixtureCDFGaussianization(num_components, clip=clip, dtype=dtype)
-        if mixture_init_data is not None:
-            mixture.adapt_means_from_quantiles(mixture_init_data)
-        # Built behind all mixtures, by the flow: with the draws of other packages.
+        mixture.adapt_means_from_quantiles(rows)
+        if clip is None:
+            _widen(mixture, rows)
+        # The flow builds rotations behind all mixtures: with the draws of other packages.
         layers += [Householder(num_reflectors, dtype=dtype), mixture]
     return GaussianizationFlow(layers, input_dim, dtype=dtype)
+
+
+def _widen(mixture: MixtureCDFGaussianization, rows: np.ndarray) -> None:
+    scale = max(WIDTH * float(rows.std(axis=0).mean()), LEAST_SCALE)
+    mixture.log_scales.assign(np.full(mixture.log_scales.shape, np.log(scale)))
 
 
 def make_coupling_flow(
