@@ -11,6 +11,7 @@ from rbig_keras.blocks import BLOCK, by_blocks
 from rbig_keras.conditioners import LogScaleClamp, last_dense, set_constant
 from rbig_keras.fits import mixtures_of
 from rbig_keras.layers import MixtureCDFCoupling
+from rbig_keras.push import gaussianized, pushed
 
 # Rows that regressions see, every JUDGESth of which judges; rows' worth of penalty, and rounds.
 REGRESSED_ROWS, JUDGES = 20_000, 5
@@ -20,12 +21,14 @@ LEAST_SCALE = 1e-3
 # Of log-scales to the clamp's bounds: there its slope, and what training can change, is all but 0;
 # and how far bounds move beyond a fit that is outside.
 ROOM, WIDER = 0.01, 1.0
+# Of what a clamp is given, on each side, of which the best is taken.
+NEIGHBOURS = 8
 
 
 def fit_coupling(
     layer: MixtureCDFCoupling, rows: np.ndarray, draws: np.random.RandomState, conditioner: str
-) -> None:
-    """Fit the last dense layer of a coupling's conditioner to rows (N, D).
+) -> np.ndarray:
+    """Fit the last dense layer of a coupling's conditioner to rows (N, D); return them behind it.
 
     A clamp of log-scales whose bounds are too narrow for the fit is widened: the map at the start
     is that of a diagonal layer, whatever the clamp.
@@ -56,6 +59,13 @@ def fit_coupling(
     if conditioner == "fit":
         chosen = draws.permutation(len(known))[:REGRESSED_ROWS]
         _regress(layer, dense, known[chosen], other[chosen].astype(float), mixtures)
+        return pushed(layer, rows)
+    mixtures = np.repeat(mixtures, layer.d_b if shared else 1, axis=1).astype(layer.compute_dtype)
+    behind = rows.copy()
+    behind[:, layer.halves.other] = gaussianized(
+        rows[:, layer.halves.other], mixtures, layer.clip
+    )
+    return behind
 
 
 def _regress(
@@ -90,8 +100,19 @@ def _packed(layer: MixtureCDFCoupling, mixtures: np.ndarray) -> np.ndarray:
         )
         layer.log_scale_clamp = clamp
     packed = mixtures.copy()
-    packed[2] = clamp.inverse(mixtures[2])
+    packed[2] = _nearest(clamp, mixtures[2], layer.compute_dtype)
     return packed
+
+
+def _nearest(clamp: LogScaleClamp, log_scales: np.ndarray, dtype: str) -> np.ndarray:
+    """Return what a clamp, in its own arithmetic, maps closest to log-scales.
+
+    Rounding the exact inverse would leave 1e-6 in float32, eight times as much as the log-scales'.
+    """
+    raw = clamp.inverse(log_scales).astype(dtype)
+    tried = np.stack([raw + n * np.spacing(raw) for n in range(-NEIGHBOURS, NEIGHBOURS + 1)])
+    errors = np.abs(keras.ops.convert_to_numpy(clamp(tried)) - log_scales.astype(dtype))
+    return np.take_along_axis(tried, errors.argmin(axis=0)[None], axis=0)[0]
 
 
 def _features(

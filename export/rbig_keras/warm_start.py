@@ -78,8 +78,7 @@ def initialize_flow_from_ig(
     try:
         for layer, block in zip(flow.bijector_layers, _blocks(flow), strict=True):
             draws = np.random.RandomState([0 if random_state is None else random_state, block])
-            _fit(layer, state, draws, conditioner)
-            state = pushed(layer, state)
+            state = _fitted(layer, state, draws, conditioner)
             if not np.isfinite(state).all():
                 raise ValueError(f"{layer.name}: rows behind it are not finite")
     except BaseException:
@@ -114,20 +113,23 @@ def _checked(x: Any, flow: GaussianizationFlow) -> np.ndarray:
     return rows
 
 
-def _fit(layer: Bijector, rows: np.ndarray, draws: np.random.RandomState, conditioner: str) -> None:
-    """Fit one layer to rows (N, D)."""
+def _fitted(
+    layer: Bijector, rows: np.ndarray, draws: np.random.RandomState, conditioner: str
+) -> np.ndarray:
+    """Fit one layer to rows (N, D), and return them behind it."""
+    if isinstance(layer, MixtureCDFCoupling):
+        return fit_coupling(layer, rows, draws, conditioner)
     if isinstance(layer, Householder):
         _assign(layer, householder_arrays(rotation_of(rows, draws), layer.v.shape[0]))
     elif isinstance(layer, MixtureCDFGaussianization):
         names = ("logits", "means", "log_scales")
         _assign(layer, dict(zip(names, mixtures_of(rows, layer.num_components), strict=True)))
-    elif isinstance(layer, MixtureCDFCoupling):
-        fit_coupling(layer, rows, draws, conditioner)
     elif isinstance(layer, Affine):
         mean, scale = rows.mean(axis=0, dtype=float), rows.std(axis=0, dtype=float)
         _assign(layer, affine_arrays(mean, scale, layer.compute_dtype))
     elif not isinstance(layer, FixedOrtho):
         raise ValueError(f"{layer.name}: layers of kind {type(layer).__name__} can't be fitted")
+    return pushed(layer, rows)
 
 
 def _assign(layer: Bijector, arrays: dict[str, np.ndarray]) -> None:
