@@ -68,16 +68,12 @@ class RepeatedMixture(keras.layers.Layer):
     """
 
     def __init__(self, d_b: int, num_components: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # what it repeats keeps its dtype
         self.d_b, self.num_components = d_b, num_components
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         return {**super().get_config(), "d_b": self.d_b, "num_components": self.num_components}
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return (N, 3 B K)."""
-        return (*input_shape[:-1], 3 * self.d_b * self.num_components)
 
     def call(self, mixture: Tensor) -> Tensor:
         """Return the mixture of every column."""
@@ -96,7 +92,7 @@ def repeating(conditioner: Any, d_b: int, num_components: int) -> keras.Model:
             f"{conditioner.name}, a {type(conditioner).__name__}, makes one mixture for all "
             "columns; of such files only those with Sequential or functional conditioners load"
         )
-    repeat = RepeatedMixture(d_b, num_components, dtype=conditioner.compute_dtype)
+    repeat = RepeatedMixture(d_b, num_components)
     if isinstance(conditioner, keras.Sequential):
         conditioner.add(repeat)
         return conditioner

@@ -147,7 +147,9 @@ class Householder(_Rotation):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Make a layer from `get_config`'s result; format 1 has an initializer in it."""
-        return super().from_config({k: v for k, v in config.items() if k != "initializer"})
+        layer = super().from_config({k: v for k, v in config.items() if k != "initializer"})
+        layer.of_columns = "initializer" in config
+        return layer
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights."""
