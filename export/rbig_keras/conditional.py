@@ -62,9 +62,7 @@ def fit_coupling(
         return pushed(layer, rows)
     mixtures = np.repeat(mixtures, layer.d_b if shared else 1, axis=1).astype(layer.compute_dtype)
     behind = rows.copy()
-    behind[:, layer.halves.other] = gaussianized(
-        rows[:, layer.halves.other], mixtures, layer.clip
-    )
+    behind[:, layer.halves.other] = gaussianized(rows[:, layer.halves.other], mixtures, layer.clip)
     return behind
 
 

@@ -54,8 +54,8 @@ def export_to_keras(
     Returns
     -------
     flow : GaussianizationFlow or MixtureOfFlows
-        Layers hold the bijections' arrays as weights, log-weights as `logits`. An ensemble becomes a
-        mixture of its members' flows, of equal weights.
+        Layers hold the bijections' arrays as weights, log-weights as `logits`. An ensemble becomes
+        a mixture of its members' flows, of equal weights.
 
     Raises
     ------

@@ -190,6 +190,6 @@ def _spread(layer: MixtureCDFCoupling, clamp: LogScaleClamp) -> None:
     quantiles = np.array([NormalDist().inv_cdf(level) for level in levels])
     means = np.sqrt(1.0 - WIDTH**2) * quantiles
     packed = np.stack([0.0 * means, means, np.full_like(means, clamp.inverse(np.log(WIDTH)))])
-    dense = last_dense(layer.conditioner)
+    dense: Any = last_dense(layer.conditioner)
     n_mixtures = dense.units // packed.size
     set_constant(dense, np.repeat(packed[:, None], n_mixtures, axis=1))

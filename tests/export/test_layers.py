@@ -173,8 +173,7 @@ def scipy_mixture(x, logits, means, log_scales):
     """F from the smaller tail by SciPy; z and log dz/dx."""
     u = (x[..., None] - means) * np.exp(-log_scales)
     lower, upper = (
-        scipy.special.logsumexp(logits + scipy.special.log_ndtr(side), axis=-1)
-        for side in (u, -u)
+        scipy.special.logsumexp(logits + scipy.special.log_ndtr(side), axis=-1) for side in (u, -u)
     )
     z = scipy.special.ndtri_exp(np.minimum(lower, upper))
     log_f = scipy.special.logsumexp(

@@ -21,7 +21,7 @@ from rbig_keras import (
     make_gaussianization_flow,
     make_mlp_conditioner,
 )
-from rbig_keras.bijectors import MixtureCDFCoupling, default_half_mask
+from rbig_keras.bijectors import MixtureCDFCoupling
 from rbig_keras.layers import base
 from rbig_keras.layers.rotation import householder_arrays
 from rbig_keras.mixtures import MixtureOfGaussians
@@ -198,7 +198,8 @@ def network(width):
         ),
         (
             lambda: MixtureCDFCoupling([1, 0], network(5), 2, name="c").build((None, 2)),
-            r"c: the conditioner output width must be 3 x 1 column\(s\) x 2 components = 6, it is 5",
+            r"c: the conditioner output width must be 3 x 1 column\(s\) x 2 components = 6, it is "
+            "5",
         ),
         (
             lambda: MixtureCDFCoupling([1, 0], network(6), 2, name="c").build((None, 3)),

@@ -172,8 +172,16 @@ def coupling_of(conditioner, **kwargs):
             "c: log_scale_clamp must be a LogScaleClamp, to be inverted",
         ),
         (lambda: coupling_of(Residual()), None, "c: the conditioner must return what its last"),
-        (lambda: make_gaussianization_flow(2, 1), np.zeros((5, 3)), r"be \(n, d\), with d = input_dim = 2"),
-        (lambda: make_gaussianization_flow(2, 1), np.full((5, 2), np.nan), "row 0, column 0 is nan: all numbers must be finite"),
+        (
+            lambda: make_gaussianization_flow(2, 1),
+            np.zeros((5, 3)),
+            r"be \(n, d\), with d = input_dim = 2",
+        ),
+        (
+            lambda: make_gaussianization_flow(2, 1),
+            np.full((5, 2), np.nan),
+            "row 0, column 0 is nan: all numbers must be finite",
+        ),
         (lambda: make_gaussianization_flow(2, 1), np.ones((5, 2)), r"column\(s\) \[0, 1\] are"),
     ],
     ids=["clamp", "residual", "columns", "NaN", "constant"],

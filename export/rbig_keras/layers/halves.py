@@ -39,7 +39,7 @@ class Halves:
         return ops.take(ops.concatenate([known, other], axis=-1), self._order, axis=-1)
 
 
-def checked_halves(name: str, mask: Sequence[bool] | np.ndarray) -> Halves:
+def checked_halves(name: str, mask: Sequence[int] | np.ndarray) -> Halves:
     """Return the halves of a mask.
 
     Raises
@@ -52,5 +52,7 @@ def checked_halves(name: str, mask: Sequence[bool] | np.ndarray) -> Halves:
         raise ValueError(f"{name}: the mask must be 0 or 1 for each column, got {mask}")
     halves = Halves(given.astype(bool))
     if not len(halves.known) or not len(halves.other):
-        raise ValueError(f"{name}: the mask must have a 0 and a 1, got {given.astype(int).tolist()}")
+        raise ValueError(
+            f"{name}: the mask must have a 0 and a 1, got {given.astype(int).tolist()}"
+        )
     return halves

@@ -66,9 +66,7 @@ class JointMixture(Bijector):
     def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Invert one column after the other by a safeguarded Newton search."""
         slopes, scales = ops.tril(self.slopes, k=-1), ops.exp(self.log_scales)
-        log_weights = ops.log_softmax(
-            _column_of(self.logits) + ops.zeros_like(y[:, 0]), axis=0
-        )
+        log_weights = ops.log_softmax(_column_of(self.logits) + ops.zeros_like(y[:, 0]), axis=0)
         x: list[Tensor] = []
         deviations: list[Tensor] = []
         for j in range(y.shape[1]):

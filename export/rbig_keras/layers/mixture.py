@@ -60,8 +60,8 @@ class MixtureCDFGaussianization(Bijector):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        names = ("num_components", "bisect_steps", "bisect_range", "eps")
-        names += ("init_mean_range", "init_log_scale", "clip")
+        names = ["num_components", "bisect_steps", "bisect_range", "eps"]
+        names += ["init_mean_range", "init_log_scale", "clip"]
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

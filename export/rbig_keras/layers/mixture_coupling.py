@@ -49,7 +49,7 @@ class MixtureCDFCoupling(Bijector):
 
     def __init__(
         self,
-        mask: Sequence[bool],
+        mask: Sequence[bool] | np.ndarray,
         conditioner: Any,
         num_components: int = 8,
         bisect_steps: int = 40,
@@ -67,7 +67,9 @@ class MixtureCDFCoupling(Bijector):
         self.conditioner = conditioner
         self.num_components, self.clip = num_components, checked_clip(clip)
         self.bisect_steps, self.bisect_range, self.eps = bisect_steps, bisect_range, eps
-        self.log_scale_clamp = tanh_log_scale_clamp() if log_scale_clamp is None else log_scale_clamp
+        self.log_scale_clamp = (
+            tanh_log_scale_clamp() if log_scale_clamp is None else log_scale_clamp
+        )
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, conditioner and clamp serialized."""

@@ -49,6 +49,8 @@ class FixedOrtho(_Rotation):
         If q isn't square and orthogonal, and when built for other rows than (N, D).
     """
 
+    q: Tensor
+
     def __init__(self, q: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if q is not None:
@@ -133,6 +135,8 @@ class Householder(_Rotation):
     ValueError
         If M isn't at least 1.
     """
+
+    of_columns = False  # of a file of format 1, which has reflectors in columns
 
     def __init__(self, num_reflectors: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
