@@ -17,8 +17,9 @@ import numpy as np
 from benchmarks.harness import machine, parser, report
 from benchmarks.judging import Table, tables
 from benchmarks.readme import END, START
-from rbig_keras import Householder, export_to_keras, fine_tune
-from rbig_keras.factories import start_mixtures
+from rbig_keras import Householder, MixtureCDFGaussianization, export_to_keras, fine_tune
+from rbig_keras.factories import WIDTH
+from rbig_keras.push import pushed
 from rbig_numba import RBIG
 
 TABLES = ("power_h1_2007", "magic", "casp")
@@ -61,12 +62,19 @@ def score(flow: Any, table: Table) -> float:
 
 
 def randomised(flow: Any, table: Table, seed: int) -> Any:
-    """Return the flow with random rotations, and mixtures at the quantiles of rows."""
+    """Return the flow with random rotations, and mixtures at the quantiles of the rows before."""
     rng = np.random.default_rng(seed)
+    rows = table.train
     for layer in flow.bijector_layers:
         if isinstance(layer, Householder):
-            layer.reflectors.assign(rng.normal(size=layer.reflectors.shape))
-    start_mixtures(flow, table.train)
+            layer.v.assign(rng.normal(size=layer.v.shape))
+        elif isinstance(layer, MixtureCDFGaussianization):
+            layer.adapt_means_from_quantiles(rows)
+            mean, deviation = rows.mean(axis=0)[:, None], rows.std(axis=0)[:, None]
+            # As wide as the column: the mixture's variance is the column's.
+            layer.means.assign(mean + np.sqrt(1.0 - WIDTH**2) * (layer.means.numpy() - mean))
+            layer.log_scales.assign(np.log(WIDTH * deviation) + np.zeros(layer.means.shape))
+        rows = pushed(layer, rows)
     return flow
 
 

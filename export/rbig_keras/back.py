@@ -86,7 +86,7 @@ def _affine(layer: Affine) -> Arrays:
 
 
 def _mixture(layer: Any) -> Arrays:
-    logits = _array(layer.log_weights)
+    logits = _array(layer.logits)
     return {
         "log_weights": logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True),
         "means": _array(layer.means),
@@ -110,14 +110,14 @@ def _coupling(layer: Coupling) -> Arrays:
 
 def _fixed_ortho(layer: FixedOrtho) -> Arrays:
     """Return the nearest orthogonal matrix: one rounded to float32 is orthogonal to 1e-7 only."""
-    left, _, right = np.linalg.svd(_array(layer.matrix))
+    left, _, right = np.linalg.svd(_array(layer.q))
     return {"matrix": left @ right}
 
 
 def _householder(layer: Householder) -> Arrays:
     """Return the rotation that the reflectors make in float64: orthogonal to 1e-15, not to 1e-7."""
-    exact = Householder(layer.reflectors.shape[1], dtype="float64")
-    exact.build((None, layer.reflectors.shape[0]))
+    exact = Householder(layer.v.shape[0], dtype="float64")
+    exact.build((None, layer.v.shape[1]))
     exact.set_weights([_array(weight) for weight in layer.weights])
     return {"matrix": _array(exact.orthogonal())}
 

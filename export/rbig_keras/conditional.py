@@ -8,38 +8,50 @@ import keras
 import numpy as np
 
 from rbig_keras.blocks import BLOCK, by_blocks
-from rbig_keras.conditioners import last_dense, set_constant
+from rbig_keras.conditioners import LogScaleClamp, last_dense, set_constant
 from rbig_keras.fits import mixtures_of
 from rbig_keras.layers import MixtureCDFCoupling
+from rbig_keras.push import gaussianized, pushed
 
 # Rows that regressions see, every JUDGESth of which judges; rows' worth of penalty, and rounds.
 REGRESSED_ROWS, JUDGES = 20_000, 5
 PENALTIES, ROUNDS = (30.0, 300.0, 3000.0), 4
 # Of a column's deviation: narrower components would score without bound on ties.
 LEAST_SCALE = 1e-3
+# Of log-scales to the clamp's bounds: there its slope, and what training can change, is all but 0;
+# and how far bounds move beyond a fit that is outside.
+ROOM, WIDER = 0.01, 1.0
+# Of what a clamp is given, on each side, of which the best is taken.
+NEIGHBOURS = 8
 
 
 def fit_coupling(
     layer: MixtureCDFCoupling, rows: np.ndarray, draws: np.random.RandomState, conditioner: str
-) -> None:
-    """Fit the last dense layer of a coupling's conditioner to rows (N, D).
+) -> np.ndarray:
+    """Fit the last dense layer of a coupling's conditioner to rows (N, D); return them behind it.
+
+    A clamp of log-scales whose bounds are too narrow for the fit is widened: the map at the start
+    is that of a diagonal layer, whatever the clamp.
 
     Raises
     ------
     ValueError
-        If there is none, if what it says isn't what the conditioner returns, and if the clamp can't
-        represent the fit. Names the layer.
+        If there is none, if what it says isn't what the conditioner returns, and if the clamp is no
+        `LogScaleClamp`. Names the layer.
     """
     known, other = rows[:, layer.halves.known], rows[:, layer.halves.other]
     dense = last_dense(layer.conditioner)
     if dense is None:
         raise ValueError(f"{layer.name}: the conditioner has no layer with a kernel and a bias")
-    if layer.shared_mixture:
-        known, other = np.repeat(known, other.shape[1], axis=0), other.reshape(-1, 1)
+    shared = dense.bias.shape[0] == 3 * layer.num_components
+    if shared:
+        known, other = np.repeat(known, layer.d_b, axis=0), other.reshape(-1, 1)
     mixtures = mixtures_of(other, layer.num_components)
-    set_constant(dense, _packed(layer, mixtures))
+    packed = _packed(layer, mixtures)
+    set_constant(dense, packed)
+    expected = np.repeat(packed, layer.d_b if shared else 1, axis=1).reshape(1, -1)
     returned = keras.ops.convert_to_numpy(layer.conditioner(known[:2]))
-    if not np.array_equal(returned, np.broadcast_to(dense.bias, returned.shape)):
+    if not np.array_equal(returned, np.repeat(expected, 2, axis=0).astype(returned.dtype)):
         raise ValueError(
             f"{layer.name}: the conditioner must return what its last dense layer, {dense.name}, "
             "returns"
@@ -47,6 +59,11 @@ def fit_coupling(
     if conditioner == "fit":
         chosen = draws.permutation(len(known))[:REGRESSED_ROWS]
         _regress(layer, dense, known[chosen], other[chosen].astype(float), mixtures)
+        return pushed(layer, rows)
+    mixtures = np.repeat(mixtures, layer.d_b if shared else 1, axis=1).astype(layer.compute_dtype)
+    behind = rows.copy()
+    behind[:, layer.halves.other] = gaussianized(rows[:, layer.halves.other], mixtures, layer.clip)
+    return behind
 
 
 def _regress(
@@ -70,16 +87,30 @@ def _regress(
 
 
 def _packed(layer: MixtureCDFCoupling, mixtures: np.ndarray) -> np.ndarray:
-    """Return mixtures (3, B, K) as a conditioner returns them."""
-    packed = mixtures.copy()
-    packed[2] = layer.log_scale_clamp.inverse(mixtures[2])
-    if not np.isfinite(packed[2]).all():
-        raise ValueError(
-            f"{layer.name}: the clamp of log-scales can't represent the fit, whose components are "
-            "narrower or wider than its bounds: give log_scale_clamp=LogScaleClamp(low, high) "
-            "wider ones"
+    """Return mixtures (3, B, K) as a conditioner returns them, the layer's clamp holding them."""
+    clamp = layer.log_scale_clamp
+    if not isinstance(clamp, LogScaleClamp):
+        raise ValueError(f"{layer.name}: log_scale_clamp must be a LogScaleClamp, to be inverted")
+    low, high = float(mixtures[2].min()), float(mixtures[2].max())
+    if low < clamp.low + ROOM or high > clamp.high - ROOM:
+        clamp = LogScaleClamp(
+            min(clamp.low, low - WIDER), max(clamp.high, high + WIDER), clamp.slope
         )
+        layer.log_scale_clamp = clamp
+    packed = mixtures.copy()
+    packed[2] = _nearest(clamp, mixtures[2], layer.compute_dtype)
     return packed
+
+
+def _nearest(clamp: LogScaleClamp, log_scales: np.ndarray, dtype: str) -> np.ndarray:
+    """Return what a clamp, in its own arithmetic, maps closest to log-scales.
+
+    Rounding the exact inverse would leave 1e-6 in float32, eight times as much as the log-scales'.
+    """
+    raw = clamp.inverse(log_scales).astype(dtype)
+    tried = np.stack([raw + n * np.spacing(raw) for n in range(-NEIGHBOURS, NEIGHBOURS + 1)])
+    errors = np.abs(keras.ops.convert_to_numpy(clamp(tried)) - log_scales.astype(dtype))
+    return np.take_along_axis(tried, errors.argmin(axis=0)[None], axis=0)[0]
 
 
 def _features(

@@ -7,48 +7,96 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+from keras import ops
 
 from rbig_keras.special import Tensor, tanh
 
-# Scales of standardised columns from e^-8 = 3e-4 to e^8: the engine's floor is 1e-3.
-BOUND = 8.0
 
-
-def default_half_mask(input_dim: int, *, flip: bool = False) -> np.ndarray:
-    """Return 1 for the first half of the columns and 0 for the others, (D,); flipped the opposite.
-
-    Of an odd number of columns the middle one belongs to the second half.
-    """
-    first = np.arange(input_dim) < input_dim // 2
-    return np.where(first, 0, 1) if flip else np.where(first, 1, 0)
+def default_half_mask(d: int) -> np.ndarray:
+    """Return booleans (d,), true for the first d // 2 columns."""
+    return np.arange(d) < d // 2
 
 
 def make_mlp_conditioner(
-    input_dim: int,
-    output_dim: int,
-    hidden: Sequence[int] = (64, 64),
-    activation: str | Callable[[Tensor], Tensor] = "relu",
-    **kwargs: Any,
-) -> keras.Sequential:
-    """Return a network (N, input_dim) -> (N, output_dim), the last kernel of which is zero.
-
-    Its output thus starts as its last bias, whatever the input (Kingma and Dhariwal 2018, "Glow").
-    Further arguments, such as dtype, are those of every layer.
-    """
-    layers = [keras.layers.Dense(size, activation=activation, **kwargs) for size in hidden]
-    last = keras.layers.Dense(output_dim, kernel_initializer="zeros", **kwargs)
-    return keras.Sequential([keras.Input((input_dim,)), *layers, last])
-
-
-def make_shared_mlp_conditioner(
-    input_dim: int,
+    d_b: int,
     num_components: int,
     hidden: Sequence[int] = (64, 64),
     activation: str | Callable[[Tensor], Tensor] = "relu",
     **kwargs: Any,
 ) -> keras.Sequential:
-    """Return the network of a coupling with `shared_mixture`: one mixture for all its columns."""
-    return make_mlp_conditioner(input_dim, 3 * num_components, hidden, activation, **kwargs)
+    """Return a network (N, A) -> (N, 3 d_b K), whose last kernel and bias are zero.
+
+    Its output thus starts as its last bias, whatever the input (Kingma and Dhariwal 2018, "Glow"):
+    a coupling with it is the identity map. A, the number of columns given, is known once the
+    coupling is built. Further arguments, such as dtype, are those of every layer.
+    """
+    return keras.Sequential(_dense(3 * d_b * num_components, hidden, activation, **kwargs))
+
+
+def make_shared_mlp_conditioner(
+    d_b: int,
+    num_components: int,
+    hidden: Sequence[int] = (64, 64),
+    activation: str | Callable[[Tensor], Tensor] = "relu",
+    **kwargs: Any,
+) -> keras.Sequential:
+    """Return a network (N, A) -> (N, 3 d_b K) that makes one mixture for all columns.
+
+    Its last dense layer returns (N, 3 K); the rest is as in `make_mlp_conditioner`.
+    """
+    layers = _dense(3 * num_components, hidden, activation, **kwargs)
+    return keras.Sequential([*layers, RepeatedMixture(d_b, num_components, **kwargs)])
+
+
+def _dense(
+    output_dim: int, hidden: Sequence[int], activation: Any, **kwargs: Any
+) -> list[keras.layers.Layer]:
+    layers = [keras.layers.Dense(size, activation=activation, **kwargs) for size in hidden]
+    return [*layers, keras.layers.Dense(output_dim, kernel_initializer="zeros", **kwargs)]
+
+
+@keras.saving.register_keras_serializable(package="rbig_keras")
+class RepeatedMixture(keras.layers.Layer):
+    """Repeats one mixture (N, 3 K) for each of B columns: (N, 3 B K).
+
+    Parameters
+    ----------
+    d_b, num_components : int
+        B and K.
+    **kwargs
+        As for every Keras layer: name, dtype, trainable.
+    """
+
+    def __init__(self, d_b: int, num_components: int, **kwargs: Any) -> None:
+        super().__init__(autocast=False, **kwargs)  # what it repeats keeps its dtype
+        self.d_b, self.num_components = d_b, num_components
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "d_b": self.d_b, "num_components": self.num_components}
+
+    def call(self, mixture: Tensor) -> Tensor:
+        """Return the mixture of every column."""
+        packed = ops.reshape(mixture, (-1, 3, 1, self.num_components))
+        repeated = ops.repeat(packed, self.d_b, axis=2)
+        return ops.reshape(repeated, (-1, 3 * self.d_b * self.num_components))
+
+
+def repeating(conditioner: Any, d_b: int, num_components: int) -> keras.Model:
+    """Return a network of one mixture (N, 3 K) as one that returns that of every column.
+
+    Format 1 of couplings has such networks. Raises ValueError for layers that aren't models.
+    """
+    if not isinstance(conditioner, (keras.Sequential, keras.Model)):
+        raise ValueError(
+            f"{conditioner.name}, a {type(conditioner).__name__}, makes one mixture for all "
+            "columns; of such files only those with Sequential or functional conditioners load"
+        )
+    repeat = RepeatedMixture(d_b, num_components)
+    if isinstance(conditioner, keras.Sequential):
+        conditioner.add(repeat)
+        return conditioner
+    return keras.Model(conditioner.inputs, repeat(conditioner.output), name=conditioner.name)
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
@@ -58,9 +106,10 @@ class LogScaleClamp:
     Parameters
     ----------
     low, high : float
-        Natural logarithms of the least and the greatest scale.
+        Natural logarithms of the least and the greatest scale. The defaults, scales of e^-8 = 3e-4
+        to e^8, hold every fit in standardised columns: the engine's floor is 1e-3.
     slope : float
-        At the centre; (high - low) / 4 makes it low + (high - low) / (1 + e^-raw).
+        At the centre.
 
     Raises
     ------
@@ -68,17 +117,17 @@ class LogScaleClamp:
         Unless low < high and slope > 0.
     """
 
-    def __init__(self, low: float = -BOUND, high: float = BOUND, slope: float = 1.0) -> None:
+    def __init__(self, low: float = -8.0, high: float = 8.0, slope: float = 1.0) -> None:
         if not (low < high and slope > 0.0):
             raise ValueError(
                 f"LogScaleClamp: low < high and slope > 0 are needed, got {low}, {high}, {slope}"
             )
         self.low, self.high, self.slope = low, high, slope
 
-    def __call__(self, raw: Tensor) -> Tensor:
+    def __call__(self, raw: Any) -> Tensor:
         """Return log-scales within the bounds."""
         centre, half = 0.5 * (self.high + self.low), 0.5 * (self.high - self.low)
-        return centre + half * tanh(raw * (self.slope / half))
+        return centre + half * tanh(ops.convert_to_tensor(raw) * (self.slope / half))
 
     def inverse(self, log_scales: np.ndarray) -> np.ndarray:
         """Return what is mapped to log-scales; not finite where these aren't within the bounds."""
@@ -96,8 +145,16 @@ class LogScaleClamp:
         return cls(**config)
 
 
-tanh_log_scale_clamp = LogScaleClamp()
-sigmoid_log_scale_clamp = LogScaleClamp(slope=0.5 * BOUND)
+def tanh_log_scale_clamp(bound: float = 3.0) -> LogScaleClamp:
+    """Return raw -> bound tanh(raw)."""
+    return LogScaleClamp(-bound, bound, slope=bound)
+
+
+def sigmoid_log_scale_clamp(
+    min_log_scale: float = -3.0, max_log_scale: float = 3.0
+) -> LogScaleClamp:
+    """Return raw -> min_log_scale + (max_log_scale - min_log_scale) / (1 + e^-raw)."""
+    return LogScaleClamp(min_log_scale, max_log_scale, slope=0.25 * (max_log_scale - min_log_scale))
 
 
 def last_dense(conditioner: Any) -> keras.layers.Dense | None:

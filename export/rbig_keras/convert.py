@@ -54,8 +54,8 @@ def export_to_keras(
     Returns
     -------
     flow : GaussianizationFlow or MixtureOfFlows
-        Layers hold the bijections' arrays as weights of the same names. An ensemble becomes a
-        mixture of its members' flows, of equal weights.
+        Layers hold the bijections' arrays as weights, log-weights as `logits`. An ensemble becomes
+        a mixture of its members' flows, of equal weights.
 
     Raises
     ------
@@ -132,11 +132,16 @@ def _affine(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
 
 
 def _mixture(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return MixtureCDFGaussianization(arrays["means"].shape[1], **kwargs), arrays
+    return MixtureCDFGaussianization(arrays["means"].shape[1], **kwargs), _with_logits(arrays)
+
+
+def _with_logits(arrays: Arrays) -> Arrays:
+    """Return arrays under the layers' names: logits may be log-weights, whose softmax they are."""
+    return {"logits" if name == "log_weights" else name: each for name, each in arrays.items()}
 
 
 def _fixed_ortho(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return FixedOrtho(**kwargs), arrays
+    return FixedOrtho(arrays["matrix"], **kwargs), {}
 
 
 def _householder(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
@@ -150,13 +155,13 @@ def _coupling(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
 
 
 def _joint(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return JointMixture(len(arrays["log_weights"]), **kwargs), arrays
+    return JointMixture(len(arrays["log_weights"]), **kwargs), _with_logits(arrays)
 
 
 def _radial(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
     groups = arrays["groups"].astype(int).tolist()
     weights = {name: array for name, array in arrays.items() if name != "groups"}
-    return Radial(groups, arrays["means"].shape[1], **kwargs), weights
+    return Radial(groups, arrays["means"].shape[1], **kwargs), _with_logits(weights)
 
 
 _BUILDERS: dict[str, Builder] = {

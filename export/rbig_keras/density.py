@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.blocks import RowMap
+from rbig_keras.formats import turn_slots
 from rbig_keras.layers.base import keep_precision
 from rbig_keras.special import Tensor, log_normal_pdf
 
@@ -88,6 +89,7 @@ class Density(keras.Model):
         # Of the backend that loads, not of the one that saved: PyTorch takes no other than 1.
         self.compile(**{**arguments, "steps_per_execution": None})
         self.optimizer.build(self.trainable_variables)
+        turn_slots(self.optimizer, self._flatten_layers())
 
     def fit(
         self,
@@ -198,13 +200,13 @@ class Density(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
-def base_nll_loss(y_true: Tensor, z: Tensor) -> Tensor:
-    """Return the mean of -log N(z; 0, I) in nats; targets aren't used.
+def base_nll_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
+    """Return the mean of -log N(y_pred; 0, I) in nats; targets aren't used.
 
     With the -mean(log_det) that layers add to `losses` it makes the negative log-likelihood. Given
     to `GaussianizationFlow.compile` it stands for the exact one, which needs no loss.
     """
-    return -ops.mean(ops.sum(log_normal_pdf(z), axis=-1))
+    return -ops.mean(ops.sum(log_normal_pdf(y_pred), axis=-1))
 
 
 def _row_weights(x: Tensor, sample_weight: Tensor, like: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ class MixtureOfFlows(Density):
     ----------
     flows : sequence of GaussianizationFlow
         Of the same columns and dtype.
-    log_weights : sequence of float, default=None
+    logits : sequence of float, default=None
         Logits of the flows' weights, one for each, which training starts from; None: equal weights.
     **kwargs
         As for every Keras model: name, dtype, trainable. The dtype must be that of the flows.
@@ -34,16 +34,16 @@ class MixtureOfFlows(Density):
     def __init__(
         self,
         flows: Sequence[GaussianizationFlow],
-        log_weights: Sequence[float] | None = None,
+        logits: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(flows[0].input_dim, **kwargs)
         self.flows = list(flows)
-        start = np.zeros(len(flows)) if log_weights is None else np.asarray(log_weights)
-        self.log_weights = self.add_weight(
+        start = np.zeros(len(flows)) if logits is None else np.asarray(logits)
+        self.logits = self.add_weight(
             shape=(len(flows),),
             initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
-            name="log_weights",
+            name="logits",
         )
         self.built = True
 
@@ -68,7 +68,7 @@ class MixtureOfFlows(Density):
     def sample(self, num_samples: int, seed: int | None = None) -> Tensor:
         """Draw rows (num_samples, D): a flow for each row, then a row of that flow."""
         seeds = keras.random.SeedGenerator(seed)
-        logits = ops.log_softmax(self.log_weights)[None]
+        logits = ops.log_softmax(self.logits)[None]
         chosen = ops.convert_to_numpy(keras.random.categorical(logits, num_samples, seed=seeds))[0]
         counts = np.bincount(chosen, minlength=len(self.flows)).tolist()
         rows = [
@@ -81,7 +81,7 @@ class MixtureOfFlows(Density):
 
     def _log_prob(self, x: Tensor) -> Tensor:
         log_probs = ops.stack([flow._log_prob(x) for flow in self.flows], axis=-1)
-        return ops.logsumexp(log_probs + ops.log_softmax(self.log_weights), axis=-1)
+        return ops.logsumexp(log_probs + ops.log_softmax(self.logits), axis=-1)
 
     def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
         return self._log_prob(x) if y_pred is None else y_pred

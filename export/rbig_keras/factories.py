@@ -15,7 +15,6 @@ from rbig_keras.conditioners import (
     make_mlp_conditioner,
     make_shared_mlp_conditioner,
     set_constant,
-    tanh_log_scale_clamp,
 )
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.layers import (
@@ -26,13 +25,15 @@ from rbig_keras.layers import (
     MixtureCDFGaussianization,
 )
 from rbig_keras.layers.halves import checked_halves
-from rbig_keras.push import pushed
+from rbig_keras.layers.mixture import LEAST_SCALE
+from rbig_keras.rows import checked_rows
 from rbig_keras.special import Tensor
 
-# Scale of the components of a new mixture relative to that of the column; means at quantiles shrink
-# by sqrt(1 - WIDTH^2), so that the column's variance stays. A normal column is mapped to almost
-# itself; beyond 4.1 deviations a block stretches by 1 / WIDTH at most. With scales K times narrower
-# than the column, as is usual, a row of 10 deviations is at 1e5 after 8 blocks.
+# Scale of the components of a new mixture relative to that of columns. A block stretches by
+# 1 / WIDTH at most: with scales K times narrower than columns, as is usual, rows of two moons are
+# at 5e6 after 8 blocks, and log-densities at -3e11. In couplings means are shrunk by
+# sqrt(1 - WIDTH^2) besides, which maps normal columns to almost themselves; all at 0, as the
+# network alone would have them, components would stay equal in training.
 WIDTH = 0.7
 # Of N(0, 1), where no rows are given.
 NORMAL_ROWS = 4096
@@ -40,7 +41,7 @@ NORMAL_ROWS = 4096
 
 def make_gaussianization_flow(
     input_dim: int,
-    num_blocks: int = 8,
+    num_blocks: int = 6,
     num_reflectors: int | None = None,
     num_components: int = 8,
     pca_init_data: Any = None,
@@ -68,11 +69,11 @@ def make_gaussianization_flow(
     pca_init_data : array (N, D), default=None
         Rows to whose principal axes a fixed rotation in front of the blocks turns.
     mixture_init_data : array (N, D), default=None
-        Rows from whose quantiles mixtures start, each from the rows as they reach it. None: from
-        those of N(0, 1).
+        Rows, as given and not as they reach a mixture, at whose quantiles the means of all mixtures
+        start: see `MixtureCDFGaussianization.adapt_means_from_quantiles`. Scales are 0.7 times the
+        columns' mean deviation, or with `clip` as that method has them. None: rows of N(0, 1).
     clip : float, default=None
-        As in `MixtureCDFGaussianization`. With it mixtures start as where clipping is usual: all at
-        the quantiles of the rows as given, with one scale, max(deviation / K, 0.1).
+        As in `MixtureCDFGaussianization`.
     dtype : {"float32", "float64"}
         Of the weights and of all arithmetic.
 
@@ -88,18 +89,24 @@ def make_gaussianization_flow(
     """
     layers: list[Bijector] = []
     if pca_init_data is not None:
-        layers.append(FixedOrtho.from_pca(_checked_rows(pca_init_data, input_dim), dtype=dtype))
-    for _ in range(num_blocks):
-        layers.append(Householder(num_reflectors, "random_normal", dtype=dtype))
-        layers.append(MixtureCDFGaussianization(num_components, clip, dtype=dtype))
-    flow = GaussianizationFlow(layers, input_dim, dtype=dtype)
+        rows = checked_rows("pca_init_data", pca_init_data, input_dim)
+        layers.append(FixedOrtho.from_pca(rows, dtype=dtype))
     if mixture_init_data is None:
         mixture_init_data = np.random.default_rng(0).normal(size=(NORMAL_ROWS, input_dim))
-    if clip is None:
-        start_mixtures(flow, _checked_rows(mixture_init_data, input_dim))
-    else:
-        _start_as_given(flow, _checked_rows(mixture_init_data, input_dim))
-    return flow
+    rows = checked_rows("mixture_init_data", mixture_init_data, input_dim)
+    for _ in range(num_blocks):
+        mixture = MixtureCDFGaussianization(num_components, clip=clip, dtype=dtype)
+        mixture.adapt_means_from_quantiles(rows)
+        if clip is None:
+            _widen(mixture, rows)
+        # The flow builds rotations behind all mixtures: with the draws of other packages.
+        layers += [Householder(num_reflectors, dtype=dtype), mixture]
+    return GaussianizationFlow(layers, input_dim, dtype=dtype)
+
+
+def _widen(mixture: MixtureCDFGaussianization, rows: np.ndarray) -> None:
+    scale = max(WIDTH * float(rows.std(axis=0).mean()), LEAST_SCALE)
+    mixture.log_scales.assign(np.full(mixture.log_scales.shape, np.log(scale)))
 
 
 def make_coupling_flow(
@@ -108,12 +115,12 @@ def make_coupling_flow(
     num_components: int = 8,
     hidden: Sequence[int] = (64, 64),
     activation: str | Callable[[Tensor], Tensor] = "relu",
-    mask: Sequence[int] | None = None,
-    *,
-    shared_mixture: bool = False,
-    include_rotation: bool = True,
+    mask: Sequence[bool] | None = None,
+    shared_mixture: bool = False,  # noqa: FBT001, FBT002 - the order that callers know
+    include_rotation: bool = True,  # noqa: FBT001, FBT002
     num_reflectors: int | None = None,
-    log_scale_clamp: LogScaleClamp = tanh_log_scale_clamp,
+    *,
+    log_scale_clamp: LogScaleClamp | None = None,
     dtype: str = "float32",
 ) -> GaussianizationFlow:
     """Make a coupling flow: blocks of a rotation and two couplings, each half given the other.
@@ -128,17 +135,17 @@ def make_coupling_flow(
         K, the number of components per column.
     hidden, activation : sequence of int, str or callable
         Of the conditioners: see `make_mlp_conditioner`.
-    mask : sequence of int, default=None
-        1 for each column that the first coupling of a block is given, 0 for each that it maps; the
-        second has it the other way round. None: `default_half_mask`.
+    mask : sequence of bool, default=None
+        True for each column that the first coupling of a block is given, false for each that it
+        maps; the second has it the other way round. None: `default_half_mask`.
     shared_mixture : bool
         Whether all columns that a coupling maps have one mixture.
     include_rotation : bool
         Whether blocks begin with a rotation.
     num_reflectors : int, default=None
         Of rotations, as in `make_gaussianization_flow`.
-    log_scale_clamp : LogScaleClamp
-        Bounds of the components' scales.
+    log_scale_clamp : LogScaleClamp, default=None
+        Bounds of the components' scales; None: `LogScaleClamp()`.
     dtype : {"float32", "float64"}
         Of the weights and of all arithmetic.
 
@@ -152,75 +159,37 @@ def make_coupling_flow(
     ValueError
         For masks of another width, or without a 0 and a 1, and num_reflectors out of range.
     """
-    first = default_half_mask(input_dim) if mask is None else np.array(mask)
-    checked_halves("make_coupling_flow", first.tolist(), input_dim)
+    first = default_half_mask(input_dim) if mask is None else np.asarray(mask)
+    halves = checked_halves("make_coupling_flow", first)
+    halves.check_columns("make_coupling_flow", input_dim)
+    clamp = LogScaleClamp() if log_scale_clamp is None else log_scale_clamp
+    make_conditioner = make_shared_mlp_conditioner if shared_mixture else make_mlp_conditioner
 
-    def coupling(given: np.ndarray) -> Bijector:
-        n_known = int(given.sum())
-        n_mixtures = 1 if shared_mixture else input_dim - n_known
-        if shared_mixture:
-            conditioner = make_shared_mlp_conditioner(
-                n_known, num_components, hidden, activation, dtype=dtype
-            )
-        else:
-            output_dim = 3 * n_mixtures * num_components
-            conditioner = make_mlp_conditioner(n_known, output_dim, hidden, activation, dtype=dtype)
-        means = np.sqrt(1.0 - WIDTH**2) * _normal_quantiles(num_components)
-        raw = np.full_like(means, log_scale_clamp.inverse(np.log(WIDTH)))
-        packed = np.stack([np.zeros_like(means), means, raw])
-        set_constant(last_dense(conditioner), np.repeat(packed[:, None], n_mixtures, axis=1))
+    def coupling(given: np.ndarray) -> MixtureCDFCoupling:
+        d_b = int((~given).sum())
+        network = make_conditioner(d_b, num_components, hidden, activation, dtype=dtype)
         return MixtureCDFCoupling(
-            given.tolist(),
-            conditioner,
-            num_components,
-            shared_mixture=shared_mixture,
-            log_scale_clamp=log_scale_clamp,
-            dtype=dtype,
+            given, network, num_components, log_scale_clamp=clamp, dtype=dtype
         )
 
     layers: list[Bijector] = []
     for _ in range(num_blocks):
         if include_rotation:
-            layers.append(Householder(num_reflectors, "random_normal", dtype=dtype))
-        layers += [coupling(first), coupling(1 - first)]
-    return GaussianizationFlow(layers, input_dim, dtype=dtype)
+            layers.append(Householder(num_reflectors, dtype=dtype))
+        layers += [coupling(first.astype(bool)), coupling(~first.astype(bool))]
+    flow = GaussianizationFlow(layers, input_dim, dtype=dtype)
+    for layer in layers:
+        if isinstance(layer, MixtureCDFCoupling):
+            _spread(layer, clamp)
+    return flow
 
 
-def _checked_rows(data: Any, input_dim: int) -> np.ndarray:
-    rows = np.asarray(data)
-    if rows.ndim != 2 or rows.shape[1] != input_dim:
-        raise ValueError(f"rows to start from must be (N, {input_dim}), got shape {rows.shape}")
-    return rows
-
-
-def _levels(n_components: int) -> np.ndarray:
-    return (np.arange(n_components) + 0.5) / n_components
-
-
-def _normal_quantiles(n_components: int) -> np.ndarray:
-    return np.array([NormalDist().inv_cdf(level) for level in _levels(n_components)])
-
-
-def start_mixtures(flow: GaussianizationFlow, rows: np.ndarray) -> None:
-    """Start all mixtures of columns at the quantiles of rows (N, D), pushed from layer to layer."""
-    for layer in flow.bijector_layers:
-        if isinstance(layer, MixtureCDFGaussianization):
-            mean, deviation = rows.mean(axis=0), rows.std(axis=0)
-            quantiles = np.quantile(rows, _levels(layer.num_components), axis=0)
-            means = mean + np.sqrt(1.0 - WIDTH**2) * (quantiles - mean)
-            _set_mixture(layer, means, WIDTH * deviation)
-        rows = pushed(layer, rows)
-
-
-def _start_as_given(flow: GaussianizationFlow, rows: np.ndarray) -> None:
-    for layer in flow.bijector_layers:
-        if isinstance(layer, MixtureCDFGaussianization):
-            quantiles = np.quantile(rows, _levels(layer.num_components), axis=0)
-            scale = max(rows.std() / layer.num_components, 0.1)
-            _set_mixture(layer, quantiles, np.full(rows.shape[1], scale))
-
-
-def _set_mixture(layer: MixtureCDFGaussianization, means: np.ndarray, scales: np.ndarray) -> None:
-    """Assign means (K, D) and scales (D,) that all components of a column have."""
-    layer.means.assign(means.T)
-    layer.log_scales.assign(np.log(scales)[:, None] + np.zeros(layer.num_components))
+def _spread(layer: MixtureCDFCoupling, clamp: LogScaleClamp) -> None:
+    """Start all mixtures of a coupling close to N(0, 1), of components that differ."""
+    levels = (np.arange(layer.num_components) + 0.5) / layer.num_components
+    quantiles = np.array([NormalDist().inv_cdf(level) for level in levels])
+    means = np.sqrt(1.0 - WIDTH**2) * quantiles
+    packed = np.stack([0.0 * means, means, np.full_like(means, clamp.inverse(np.log(WIDTH)))])
+    dense: Any = last_dense(layer.conditioner)
+    n_mixtures = dense.units // packed.size
+    set_constant(dense, np.repeat(packed[:, None], n_mixtures, axis=1))

@@ -94,6 +94,12 @@ class GaussianizationFlow(Density):
         shape = (num_samples, self.input_dim)
         return self.invert(keras.random.normal(shape, dtype=self.compute_dtype, seed=seed))
 
+    def forget_compiled(self) -> None:
+        """Drop what was compiled of the flow: it holds what layers have besides weights."""
+        for name in ("_forward_map", "_inverse_map", "_log_prob_map"):
+            self.__dict__.pop(name, None)
+        self.train_function = self.test_function = self.predict_function = None
+
     @cached_property
     def _forward_map(self) -> RowMap:
         return RowMap(self._forward, self)

@@ -44,7 +44,9 @@ def test_one_layer_per_bijection(small_model, small_flow):
 def test_layers_hold_the_arrays_under_their_names(small_model, dtype):
     flow = export_to_keras(small_model, dtype=dtype, trainable_rotation=False)
     for bijection, layer in zip(small_model.flow_.bijections, flow.bijector_layers, strict=True):
+        names = {"log_weights": "logits", "matrix": "q"}
         for name, array in bijection.arrays().items():
+            name = names.get(name, name)
             np.testing.assert_array_equal(getattr(layer, name), array.astype(dtype))
             assert getattr(layer, name).dtype == dtype
 
@@ -59,8 +61,8 @@ def test_rotations_train_only_if_asked(small_model):
         assert isinstance(free.bijector_layers[i], Householder)
         assert isinstance(fixed.bijector_layers[i], FixedOrtho)
     trained = {weight.name for weight in fixed.trainable_weights}
-    assert trained == {"log_weights", "means", "log_scales"}
-    assert {weight.name for weight in free.trainable_weights} == trained | {"reflectors"}
+    assert trained == {"logits", "means", "log_scales"}
+    assert {weight.name for weight in free.trainable_weights} == trained | {"v"}
 
 
 def test_refuses_an_unfitted_model():

@@ -51,7 +51,7 @@ def test_parity_far_rows_included(ensemble, mixture, moons):
 
 @float32_only
 def test_parity_sees_a_changed_weight(ensemble, mixture, moons):
-    mixture.log_weights.assign([0.0, 1.0])
+    mixture.logits.assign([0.0, 1.0])
     assert parity(ensemble, mixture, moons[:100]).dlog_p > 1e-3
 
 
@@ -95,7 +95,7 @@ def test_trains_flows_and_weights_and_comes_back_from_a_file(mixture, moons, tmp
     after = -numpy(mixture.log_prob(x)).mean()
     assert after < before - 0.01
     assert mixture.evaluate(x, batch_size=500, verbose=0) == pytest.approx(after, rel=1e-5)
-    assert np.abs(numpy(mixture.log_weights)).max() > 0
+    assert np.abs(numpy(mixture.logits)).max() > 0
 
     mixture.save(tmp_path / "mixture.keras")
     again = keras.models.load_model(tmp_path / "mixture.keras")

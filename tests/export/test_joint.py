@@ -81,8 +81,10 @@ def test_inverse_has_the_gradient_of_the_implicit_function(rng):
     bijection = cases.joint_overlapping()
     layer = export_to_keras(model_of(bijection), dtype="float64").bijector_layers[1]
     z = tf.constant(rng.normal(size=(4, 3)))
-    for name, place in (("log_weights", 1), ("means", (2, 1)), ("slopes", (0, 2, 1))):
-        weight, array = getattr(layer, name), bijection.arrays()[name].copy()
+    names = {"logits": "log_weights", "means": "means", "slopes": "slopes"}
+    for name, place in (("logits", 1), ("means", (2, 1)), ("slopes", (0, 2, 1))):
+        weight, start = getattr(layer, name), bijection.arrays()[names[name]]
+        array = start.copy()
         with tf.GradientTape() as tape:
             x = tf.reduce_sum(layer.inverse_and_log_det(z)[0])
         gradient = tape.gradient(x, weight).numpy()[place]
@@ -91,5 +93,5 @@ def test_inverse_has_the_gradient_of_the_implicit_function(rng):
             array[place] += step
             weight.assign(array)
             ends.append(layer.inverse_and_log_det(z)[0].numpy().sum())
-        weight.assign(bijection.arrays()[name])
+        weight.assign(start)
         assert gradient == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5, abs=1e-7)

@@ -73,6 +73,7 @@ def test_holds_the_arrays_under_their_names(dtype):
     layer = layer_of(bijection, dtype)
     arrays = bijection.arrays()
     assert layer.groups == arrays.pop("groups").tolist()
+    arrays["logits"] = arrays.pop("log_weights")
     assert {weight.name for weight in layer.trainable_weights} == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(getattr(layer, name), array.astype(dtype))

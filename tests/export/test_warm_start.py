@@ -9,6 +9,7 @@ from rbig_keras import (
     GaussianizationFlow,
     LogScaleClamp,
     MixtureCDFCoupling,
+    Radial,
     blocks,
     export_to_keras,
     fine_tune,
@@ -17,7 +18,7 @@ from rbig_keras import (
     make_gaussianization_flow,
     make_mlp_conditioner,
 )
-from rbig_keras.push import _map_alike
+from rbig_keras.push import _compiled
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -59,15 +60,37 @@ def test_coupling_flow_starts_blind_or_conditional(moons, held_out):
     np.testing.assert_allclose(seeing.invert(seeing(moons)), moons, atol=1e-4)
 
 
-def test_blind_couplings_are_a_diagonal_flow(moons):
+@pytest.mark.parametrize("n_blocks", [1, 3])
+def test_blind_couplings_are_a_diagonal_flow(moons, n_blocks):
     """With kernels of zero a coupling Gaussianizes its column as a diagonal layer does."""
-    coupled = make_coupling_flow(2, 1, 5, (8,), include_rotation=False)
-    diagonal = make_gaussianization_flow(2, 1, num_components=5)
-    diagonal = GaussianizationFlow([diagonal.bijector_layers[1]], 2, dtype="float32")
-    for flow in (coupled, diagonal):
+    coupled = make_coupling_flow(2, n_blocks, 5, (8,))
+    diagonal = make_gaussianization_flow(2, n_blocks, num_components=5)
+    z, expected = (initialize_flow_from_ig(flow, moons) for flow in (coupled, diagonal))
+    assert np.median(np.abs(z - expected)) <= 1e-6
+    difference = np.asarray(coupled.log_prob(moons)) - np.asarray(diagonal.log_prob(moons))
+    assert np.median(np.abs(difference)) <= 1e-6
+
+
+@pytest.mark.parametrize("bounds", [(-0.1, 0.1), (1.0, 2.0)])
+def test_a_clamp_too_narrow_for_the_fit_is_widened(moons, bounds):
+    """Columns come out as from a diagonal layer, whatever the clamp, and in compiled code too."""
+    wide, narrow = (
+        coupling_of(make_mlp_conditioner(1, 2), log_scale_clamp=clamp)
+        for clamp in (LogScaleClamp(), LogScaleClamp(*bounds))
+    )
+    narrow.predict(moons[:64], verbose=0)
+    initialize_flow_from_ig(wide, moons)
+    z = initialize_flow_from_ig(narrow, moons)
+    np.testing.assert_allclose(z, wide(moons), atol=1e-5)
+    np.testing.assert_allclose(narrow.predict(moons[:64], verbose=0), z[:64], atol=1e-5)
+
+
+def test_a_failed_start_leaves_the_clamps_as_they_were(moons):
+    first = coupling_of(make_mlp_conditioner(1, 2), log_scale_clamp=LogScaleClamp(1.0, 2.0))
+    flow = GaussianizationFlow([*first.bijector_layers, Radial([0, 0], 2)], 2)
+    with pytest.raises(ValueError, match="can't be fitted"):
         initialize_flow_from_ig(flow, moons)
-    np.testing.assert_allclose(coupled(moons), diagonal(moons), atol=1e-4)
-    np.testing.assert_allclose(coupled.log_prob(moons), diagonal.log_prob(moons), atol=1e-4)
+    assert flow.bijector_layers[0].log_scale_clamp.high == 2.0
 
 
 def test_columns_do_not_depend_on_each_other(rng):
@@ -96,10 +119,10 @@ def test_many_rows_run_compiled_and_give_the_same(moons, monkeypatch):
     expected = initialize_flow_from_ig(flows[0], moons[:1001])
     monkeypatch.setattr(blocks, "BLOCK", 500)
     monkeypatch.setattr(blocks, "XLA_BLOCK", 300)
-    _map_alike.cache_clear()
+    _compiled.cache_clear()
     z = initialize_flow_from_ig(flows[1], moons[:1001])
-    assert _map_alike.cache_info().misses == 1
-    assert _map_alike.cache_info().hits == 1
+    assert _compiled.cache_info().misses == 1
+    assert _compiled.cache_info().hits == 3  # two layers of two columns
     np.testing.assert_allclose(z, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -144,13 +167,21 @@ def coupling_of(conditioner, **kwargs):
     ("make", "rows", "message"),
     [
         (
-            lambda: coupling_of(make_mlp_conditioner(1, 6), log_scale_clamp=LogScaleClamp(1, 2)),
+            lambda: coupling_of(make_mlp_conditioner(1, 2), log_scale_clamp=keras.ops.tanh),
             None,
-            "c: the clamp of log-scales can't represent the fit",
+            "c: log_scale_clamp must be a LogScaleClamp, to be inverted",
         ),
         (lambda: coupling_of(Residual()), None, "c: the conditioner must return what its last"),
-        (lambda: make_gaussianization_flow(2, 1), np.zeros((5, 3)), r"takes rows \(N, 2\)"),
-        (lambda: make_gaussianization_flow(2, 1), np.full((5, 2), np.nan), "all finite"),
+        (
+            lambda: make_gaussianization_flow(2, 1),
+            np.zeros((5, 3)),
+            r"be \(n, d\), with d = input_dim = 2",
+        ),
+        (
+            lambda: make_gaussianization_flow(2, 1),
+            np.full((5, 2), np.nan),
+            "row 0, column 0 is nan: all numbers must be finite",
+        ),
         (lambda: make_gaussianization_flow(2, 1), np.ones((5, 2)), r"column\(s\) \[0, 1\] are"),
     ],
     ids=["clamp", "residual", "columns", "NaN", "constant"],
@@ -165,11 +196,11 @@ def test_errors_leave_the_flow_as_it_was(moons, make, rows, message):
 
 
 def test_what_can_not_be_fitted_is_named(small_model, moons):
-    from rbig_keras import Radial
-
     flow = GaussianizationFlow([Radial([0, 0], 2, name="r")], 2)
     with pytest.raises(ValueError, match="r: layers of kind Radial can't be fitted"):
         initialize_flow_from_ig(flow, moons)
+    with pytest.raises(TypeError, match="must be a GaussianizationFlow, got Sequential"):
+        initialize_flow_from_ig(keras.Sequential(), moons)
     with pytest.raises(ValueError, match="conditioner must be 'zero' or 'fit', got 'none'"):
         initialize_flow_from_ig(flow, moons, conditioner="none")
 

@@ -50,7 +50,7 @@ class Affine(Bijector):
         )
         self.scale = self.add_weight(shape=shape, initializer="ones", trainable=False, name="scale")
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise rows."""
         distance = (x - self.shift) - self.shift_residual
         if self.reach is None:
@@ -65,7 +65,7 @@ class Affine(Bijector):
         far = ops.sign(distance) * self.reach * excess
         return near + far, self._log_det(x) - ops.sum(excess, axis=-1)
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return to the columns' own units."""
         if self.reach is None:
             return (y * self.scale + self.shift_residual) + self.shift, -self._log_det(y)

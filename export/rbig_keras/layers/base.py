@@ -12,18 +12,19 @@ from keras import ops
 
 from rbig_keras.special import Tensor
 
-# Of the layers' configurations in files; grows when an older version would misread them.
-FORMAT = 1
+# Of the layers' configurations in files; grows when an older version would misread them. Format 1
+# had Householder's reflectors as columns, and couplings of one mixture for all columns.
+FORMAT = 2
 
 
 class Bijector(keras.layers.Layer):
     """An invertible Keras layer.
 
-    A subclass makes its weights in `build((..., D))` and gives the two maps below; both take rows
-    (N, D) of the layer's own dtype. Called as a layer it casts, builds itself, returns rows and, on
-    the way forward, adds -mean(log_det) to `losses`: with the latent rows' negative log-density
-    that makes the loss of any model that layers are put into. A `GaussianizationFlow` has a loss of
-    its own and doesn't count these.
+    A subclass makes its weights in `build((..., D))` and gives two maps, `_forward` and `_inverse`,
+    of rows (N, D) of the layer's own dtype. The methods here cast rows and build the layer. Called
+    as a layer it returns rows and, on the way forward, adds -mean(log_det) to `losses`: with the
+    latent rows' negative log-density that makes the loss of any model that layers are put into. A
+    `GaussianizationFlow` has a loss of its own and doesn't count these.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -52,21 +53,41 @@ class Bijector(keras.layers.Layer):
             )
         return cls(**arguments)
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_and_log_det(self, x: Any) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) towards the latent space; return them and log |det dy/dx| (N,)."""
-        raise NotImplementedError
+        return self._forward(self._rows(x))
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse_and_log_det(self, y: Any) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) back towards the data; return them and log |det dx/dy| (N,)."""
-        raise NotImplementedError
+        return self._inverse(self._rows(y))
+
+    def inverse(self, y: Any) -> Tensor:
+        """Map rows (N, D) back towards the data."""
+        return self.inverse_and_log_det(y)[0]
 
     def call(self, x: Tensor, *, inverse: bool = False) -> Tensor:
         """Return the mapped rows (N, D)."""
         if inverse:
-            return self.inverse_and_log_det(x)[0]
+            return self.inverse(x)
         y, log_det = self.forward_and_log_det(x)
         self.add_loss(-ops.mean(log_det))
         return y
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of rows, which a bijection keeps."""
+        return tuple(input_shape)
+
+    def _rows(self, x: Any) -> Tensor:
+        rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)
+        if not self.built:
+            self.build(rows.shape)
+        return rows
+
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
 
 
 def keep_precision(layer: keras.layers.Layer) -> None:

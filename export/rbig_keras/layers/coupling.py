@@ -37,6 +37,7 @@ class Coupling(Bijector):
     def __init__(self, given: Sequence[int], num_features: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.given = [int(value) for value in given]
+        self.halves = checked_halves(self.name, self.given)
         self.num_features = num_features
 
     def get_config(self) -> dict[str, Any]:
@@ -46,7 +47,7 @@ class Coupling(Bijector):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights of the identity map: features at random, none of them used."""
-        self.halves = checked_halves(self.name, self.given, input_shape[-1])
+        self.halves.check_columns(self.name, input_shape[-1])
         n_known, n_other, n_features = (
             len(self.halves.known),
             len(self.halves.other),
@@ -63,14 +64,14 @@ class Coupling(Bijector):
             shape=(1 + n_features, n_other), initializer="zeros", name="log_scale"
         )
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise the columns B, given A."""
         known, other = self.halves.split(x)
         mean, log_sigma = self._predictions(known)
         y = self.halves.join(known, (other - mean) * ops.exp(-log_sigma))
         return y, -ops.sum(log_sigma, axis=-1)
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return the columns B to their own units, given A."""
         known, other = self.halves.split(y)
         mean, log_sigma = self._predictions(known)

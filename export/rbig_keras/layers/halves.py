@@ -11,7 +11,7 @@ from rbig_keras.special import Tensor
 
 
 class Halves:
-    """Columns A, of which mask is 1, and B, of which it is 0.
+    """Columns A, where a mask (D,) is true, and B, where it is false.
 
     Attributes
     ----------
@@ -19,10 +19,16 @@ class Halves:
         Numbers of the columns A and of the columns B.
     """
 
-    def __init__(self, mask: Sequence[int]) -> None:
-        given = np.array(mask) == 1
-        self.known, self.other = np.flatnonzero(given), np.flatnonzero(~given)
+    def __init__(self, mask: np.ndarray) -> None:
+        self.known, self.other = np.flatnonzero(mask), np.flatnonzero(~mask)
         self._order = np.argsort(np.concatenate([self.known, self.other]))
+
+    def check_columns(self, name: str, n_columns: int | None) -> None:
+        """Raise ValueError, which names the layer, if rows have another number of columns."""
+        if n_columns != len(self._order):
+            raise ValueError(
+                f"{name}: the mask has {len(self._order)} columns, the rows have {n_columns}"
+            )
 
     def split(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return the columns A and the columns B of rows (N, D)."""
@@ -33,17 +39,20 @@ class Halves:
         return ops.take(ops.concatenate([known, other], axis=-1), self._order, axis=-1)
 
 
-def checked_halves(name: str, mask: Sequence[int], n_columns: int | None) -> Halves:
-    """Return the halves of a layer's mask.
+def checked_halves(name: str, mask: Sequence[int] | np.ndarray) -> Halves:
+    """Return the halves of a mask.
 
     Raises
     ------
     ValueError
-        If the rows have another number of columns, or either half is empty; names the layer.
+        If the mask isn't (D,), or either half is empty; names the layer.
     """
-    if n_columns != len(mask):
-        raise ValueError(f"{name}: the mask has {len(mask)} columns, the rows have {n_columns}")
-    halves = Halves(mask)
+    given = np.asarray(mask)
+    if given.ndim != 1 or not np.isin(given, (0, 1)).all():
+        raise ValueError(f"{name}: the mask must be 0 or 1 for each column, got {mask}")
+    halves = Halves(given.astype(bool))
     if not len(halves.known) or not len(halves.other):
-        raise ValueError(f"{name}: the mask must have a 0 and a 1, got {[*mask]}")
+        raise ValueError(
+            f"{name}: the mask must have a 0 and a 1, got {given.astype(int).tolist()}"
+        )
     return halves

@@ -23,7 +23,7 @@ class JointMixture(Bijector):
     """z_j = Phi^-1(F_j(x_j | x_1 ... x_j-1)), F_j the conditional distribution under a mixture.
 
     Within component k, u_j = (x_j - m_j - sum_{i<j} b_ji (x_i - m_i)) / s_j is N(0, 1) for every j
-    and independent of the others. Weights, all trainable: `log_weights` (K,) (logits), `means` and
+    and independent of the others. Weights, all trainable: `logits` (K,), `means` and
     `log_scales` (K, D), `slopes` (K, D, D), of which only what stands below the diagonal counts. A
     new layer is the identity map; all its components are the same.
 
@@ -47,28 +47,26 @@ class JointMixture(Bijector):
         """Make the weights of the identity map."""
         size = input_shape[-1]
         shape = (self.num_components, size)
-        self.log_weights = self.add_weight(shape=shape[:1], initializer="zeros", name="log_weights")
+        self.logits = self.add_weight(shape=shape[:1], initializer="zeros", name="logits")
         self.means = self.add_weight(shape=shape, initializer="zeros", name="means")
         self.log_scales = self.add_weight(shape=shape, initializer="zeros", name="log_scales")
         self.slopes = self.add_weight(shape=(*shape, size), initializer="zeros", name="slopes")
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize all columns side by side: in x, what each depends on is known."""
         log_scales, x = ops.expand_dims(self.log_scales, -1), ops.transpose(x)
         means = ops.expand_dims(self.means, -1)
         means = means + matmul(ops.tril(self.slopes, k=-1), x[None] - means)
         shares = _log_shares((x[None] - means) * ops.exp(-log_scales), log_scales)
         before = matmul(ops.cast(np.tri(x.shape[0], k=-1), x.dtype), shares)
-        log_weights = ops.log_softmax(_column_of(self.log_weights)[..., None] + before, axis=0)
+        log_weights = ops.log_softmax(_column_of(self.logits)[..., None] + before, axis=0)
         z, log_slope = gaussianize(x, log_weights, means, log_scales)
         return ops.transpose(z), ops.sum(log_slope, axis=0)
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Invert one column after the other by a safeguarded Newton search."""
         slopes, scales = ops.tril(self.slopes, k=-1), ops.exp(self.log_scales)
-        log_weights = ops.log_softmax(
-            _column_of(self.log_weights) + ops.zeros_like(y[:, 0]), axis=0
-        )
+        log_weights = ops.log_softmax(_column_of(self.logits) + ops.zeros_like(y[:, 0]), axis=0)
         x: list[Tensor] = []
         deviations: list[Tensor] = []
         for j in range(y.shape[1]):
@@ -86,7 +84,7 @@ class JointMixture(Bijector):
             u = (x[j] - means) * ops.exp(-log_scales)
             log_weights = ops.log_softmax(log_weights + _log_shares(u, log_scales), axis=0)
         rows = ops.stack(x, axis=1)
-        return rows, -self.forward_and_log_det(rows)[1]
+        return rows, -self._forward(rows)[1]
 
 
 def _column_of(parameters: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class Radial(Bijector):
 
     F is a mixture of Gaussians, g(z) all but the quantile of chi(m): see `wilson_hilferty`. Closer
     to the origin than any component reaches, and beyond e^32, y is proportional to x. Weights,
-    trainable, all (G, K): `log_weights` (logits), `means`, `log_scales`. A new layer maps the
+    trainable, all (G, K): `logits`, `means`, `log_scales`. A new layer maps the
     typical radius, that of z = 0, to itself with slope 1; it can't be the identity elsewhere.
 
     Parameters
@@ -57,20 +57,20 @@ class Radial(Bijector):
             )
         shape = (len(self._sizes), self.num_components)
         log_g, log_rate = self._radii(ops.zeros((len(self._sizes),), dtype=self.dtype))
-        self.log_weights = self.add_weight(shape=shape, initializer="zeros", name="log_weights")
+        self.logits = self.add_weight(shape=shape, initializer="zeros", name="logits")
         self.means = self.add_weight(shape=shape, initializer=_rows(log_g), name="means")
         self.log_scales = self.add_weight(
             shape=shape, initializer=_rows(log_rate), name="log_scales"
         )
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize radii."""
         limits = self._limits()
         log_r = self._log_radii(x, limits)
         log_g, slope = self._outward(log_r)
         return self._stretched(x, log_r, log_g, limits, slope)
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return to the radii of the data."""
         limits = self._outward(self._limits())[0]
         log_g = self._log_radii(y, limits)
@@ -95,7 +95,7 @@ class Radial(Bijector):
         return self._mixture().gaussianize(log_r)
 
     def _mixture(self) -> MixtureOfGaussians:
-        return MixtureOfGaussians(self.log_weights, self.means, self.log_scales)
+        return MixtureOfGaussians(self.logits, self.means, self.log_scales)
 
     def _outward(self, log_r: Tensor) -> tuple[Tensor, Tensor]:
         """Return log g and log (d log g / d log r), both (N, G)."""

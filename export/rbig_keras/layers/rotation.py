@@ -9,7 +9,11 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
+from rbig_keras.rows import checked_rows
 from rbig_keras.special import Tensor, matmul
+
+# Of q'q, in float32: what else is given as a rotation has a log-determinant.
+ORTHOGONAL_TO = 1e-4
 
 
 class _Rotation(Bijector):
@@ -19,121 +23,165 @@ class _Rotation(Bijector):
         """Return Q."""
         raise NotImplementedError
 
-    def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate rows."""
         return matmul(x, self.orthogonal()), ops.zeros_like(x[:, 0])
 
-    def inverse_and_log_det(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate rows back."""
         return matmul(y, ops.transpose(self.orthogonal())), ops.zeros_like(y[:, 0])
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
 class FixedOrtho(_Rotation):
-    """y = x @ matrix, with the weight `matrix` (D, D), orthogonal and not trainable.
+    """y = x @ q, with the weight `q` (D, D), orthogonal and not trainable.
 
-    A new layer is the identity map; `from_pca` and `random_haar` make others.
+    Parameters
+    ----------
+    q : array (D, D), default=None
+        None: the identity map of however many columns the rows have.
+    **kwargs
+        As for every Keras layer: name, dtype.
+
+    Raises
+    ------
+    ValueError
+        If q isn't square and orthogonal, and when built for other rows than (N, D).
     """
 
-    @classmethod
-    def from_pca(cls, x: np.ndarray, **kwargs: Any) -> Self:
-        """Return the built layer onto the principal axes of rows (N, D), largest variance first.
+    q: Tensor
 
-        Each axis points to where its largest coordinate is positive.
+    def __init__(self, q: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if q is not None:
+            start = self._checked(np.asarray(q, dtype=np.float64))
+            self.build((None, len(start)))
+            self.q.assign(start)
+
+    @classmethod
+    def from_pca(cls, x: Any, **kwargs: Any) -> Self:
+        """Return the layer onto the principal axes of rows (N, D), largest variance first.
+
+        Raises
+        ------
+        ValueError
+            If x isn't (n, d) with n >= 2, or not finite.
         """
-        axes = np.linalg.eigh(np.cov(x, rowvar=False, dtype=np.float64).reshape(x.shape[1], -1))[1]
-        axes = axes[:, ::-1]
-        largest = axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))]
-        return cls._of(axes * np.sign(largest), **kwargs)
+        rows = checked_rows("FixedOrtho.from_pca", x)
+        covariance = np.cov(rows, rowvar=False, dtype=np.float64)
+        return cls(np.linalg.eigh(np.atleast_2d(covariance))[1][:, ::-1], **kwargs)
 
     @classmethod
-    def random_haar(cls, input_dim: int, seed: int | None = None, **kwargs: Any) -> Self:
-        """Return a built layer drawn uniformly from the orthogonal group.
+    def random_haar(cls, dim: int, seed: int | None = None, **kwargs: Any) -> Self:
+        """Return a layer drawn uniformly from the orthogonal group.
 
         Mezzadri (2007), "How to generate random matrices from the classical compact groups".
         """
-        q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(input_dim, input_dim)))
-        return cls._of(q * np.sign(np.diag(r)), **kwargs)
+        q, r = np.linalg.qr(np.random.default_rng(seed).normal(size=(dim, dim)))
+        return cls(q * np.sign(np.diag(r)), **kwargs)
 
-    @classmethod
-    def _of(cls, matrix: np.ndarray, **kwargs: Any) -> Self:
-        layer = cls(**kwargs)
-        layer.build((None, len(matrix)))
-        layer.matrix.assign(matrix)
-        return layer
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        q = ops.convert_to_numpy(self.q).tolist() if self.built else None
+        return {**super().get_config(), "q": q}
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weight of the identity map."""
-        shape = (input_shape[-1], input_shape[-1])
-        self.matrix = self.add_weight(
-            shape=shape, initializer="identity", trainable=False, name="matrix"
+        """Make the weight of the identity map, unless the layer was given q."""
+        if self.built:
+            if input_shape[-1] != self.q.shape[0]:
+                raise ValueError(
+                    f"{self.name}: q has {self.q.shape[0]} columns, the rows have {input_shape[-1]}"
+                )
+            return
+        size = input_shape[-1]
+        self.q = self.add_weight(
+            shape=(size, size), initializer="identity", trainable=False, name="q"
         )
 
     def orthogonal(self) -> Tensor:
-        """Return the matrix."""
-        return ops.convert_to_tensor(self.matrix)
+        """Return q."""
+        return ops.convert_to_tensor(self.q)
+
+    def _checked(self, q: np.ndarray) -> np.ndarray:
+        if q.ndim != 2 or q.shape[0] != q.shape[1]:
+            raise ValueError(f"{self.name}: q must be square, (d, d); got shape {q.shape}")
+        error = np.abs(q.T @ q - np.eye(len(q))).max(initial=0.0)
+        if not error <= ORTHOGONAL_TO:
+            raise ValueError(f"{self.name}: q isn't orthogonal, q'q differs from 1 by {error:.2g}")
+        return q
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
 class Householder(_Rotation):
     """y = (x @ H_1 ... H_M) * signs, H_j = I - 2 v_j v_j' / v_j'v_j: orthogonal by construction.
 
-    Weights: `reflectors` (D, M), column j is v_j, trainable; `signs` (D,), -1 or 1, not trainable:
-    M reflections make one half only of the orthogonal group. M = D reflectors make every orthogonal
-    matrix; fewer leave D - M directions as they are. A new layer is the identity map, but for
-    reflectors started elsewhere.
+    Weights: `v` (M, D), row j is v_j, trainable; `signs` (D,), -1 or 1, not trainable: M
+    reflections make one half only of the orthogonal group. M = D reflectors make every orthogonal
+    matrix; fewer leave D - M directions as they are. A new layer is a random rotation: its v are
+    drawn from N(0, 1), by the seed of `keras.utils.set_random_seed`, its signs are 1.
 
-    The product is I - V T V' with T^-1 = triu(V'V, 1) + diag(V'V) / 2, the compact WY form of
+    The product is I - V' T V with T^-1 = triu(VV', 1) + diag(VV') / 2, the compact WY form of
     Schreiber and Van Loan (1989), SIAM J. Sci. Stat. Comput. 10, 53-57.
 
     Parameters
     ----------
     num_reflectors : int, default=None
         M; None is D.
-    initializer : str or keras.initializers.Initializer, default="identity"
-        Of `reflectors`. "random_normal" starts with a random rotation.
     **kwargs
         As for every Keras layer: name, dtype, trainable.
 
     Raises
     ------
     ValueError
-        When built, if M isn't from 1 to D.
+        If M isn't at least 1.
     """
 
-    def __init__(
-        self, num_reflectors: int | None = None, initializer: Any = "identity", **kwargs: Any
-    ) -> None:
+    of_columns = False  # of a file of format 1, which has reflectors in columns
+
+    def __init__(self, num_reflectors: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if num_reflectors is not None and num_reflectors < 1:
+            raise ValueError(f"{self.name}: num_reflectors must be 1 or more, got {num_reflectors}")
         self.num_reflectors = num_reflectors
-        self.initializer = keras.initializers.get(initializer)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        initializer = keras.initializers.serialize(self.initializer)
-        own = {"num_reflectors": self.num_reflectors, "initializer": initializer}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "num_reflectors": self.num_reflectors}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Make a layer from `get_config`'s result; format 1 has an initializer in it."""
+        layer = super().from_config({k: v for k, v in config.items() if k != "initializer"})
+        layer.of_columns = "initializer" in config
+        return layer
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Make the weights: of the identity map, each of M axes is reflected twice."""
+        """Make the weights."""
         size: Any = input_shape[-1]
-        n_reflectors = size if self.num_reflectors is None else self.num_reflectors
-        if not 1 <= n_reflectors <= size:
-            raise ValueError(
-                f"{self.name}: num_reflectors must be from 1 to {size}, the number of columns, "
-                f"got {n_reflectors}"
-            )
-        self.reflectors = self.add_weight(
-            shape=(size, n_reflectors), initializer=self.initializer, name="reflectors"
+        # Made here, not in the constructor: initializers take their seed when they are made, and so
+        # random starts are those of other packages.
+        self.v = self.add_weight(
+            shape=(self.num_reflectors or size, size),
+            initializer=keras.initializers.RandomNormal(stddev=1.0),
+            name="v",
         )
         self.signs = self.add_weight(
             shape=(size,), initializer="ones", trainable=False, name="signs"
         )
-        self.signs.assign(np.where(np.arange(size) < n_reflectors, -1.0, 1.0))
+
+    def save_own_variables(self, store: Any) -> None:
+        """Write the weights by name: format 1 numbered them."""
+        store["v"], store["signs"] = map(ops.convert_to_numpy, (self.v, self.signs))
+
+    def load_own_variables(self, store: Any) -> None:
+        """Read the weights; those of format 1 have a reflector in each column."""
+        columns = "0" in store
+        self.v.assign(np.transpose(store["0"]) if columns else store["v"])
+        self.signs.assign(store["1" if columns else "signs"])
 
     def orthogonal(self) -> Tensor:
         """Return H_1 ... H_M diag(signs)."""
-        return _reflections(1.0 * self.reflectors) * self.signs
+        return _reflections(ops.transpose(self.v)) * self.signs
 
 
 @ops.custom_gradient
@@ -164,22 +212,23 @@ def _half(gram: Tensor) -> Tensor:
     return ops.triu(gram, k=1) + 0.5 * ops.diag(ops.diagonal(gram))
 
 
-def householder_arrays(
-    matrix: np.ndarray, n_reflectors: int | None = None
-) -> dict[str, np.ndarray]:
+def householder_arrays(matrix: np.ndarray, num_reflectors: int | None = None) -> dict[str, Any]:
     """Return the weights of the `Householder` that equals an orthogonal matrix (D, D) to 1e-14.
 
     Of fewer reflectors than D the first columns of the matrix are made; the others are turned
-    within the space left over.
+    within the space left over. More than D reflect the first axis, whose sign makes up for it.
 
     LAPACK's QR leaves the vectors below the diagonal of `raw`, each with v_j[j] = 1 left out, and
     an R that is diagonal, -1 or 1, since the matrix is orthogonal. It skips a reflection that has
     nothing to do (tau = 0); one of its own axis stands in for it and turns that sign.
     """
-    n_reflectors = len(matrix) if n_reflectors is None else n_reflectors
-    raw, tau = np.linalg.qr(matrix[:, :n_reflectors], mode="raw")  # in Fortran order: transposed
-    reflectors = np.tril(raw.T, -1) + np.eye(len(matrix), n_reflectors)
-    signs = np.ones(len(matrix))
-    signs[:n_reflectors] = np.sign(np.diag(raw))
-    signs[:n_reflectors] = np.where(tau == 0.0, -signs[:n_reflectors], signs[:n_reflectors])
-    return {"reflectors": reflectors, "signs": signs}
+    size = len(matrix)
+    asked = num_reflectors or size
+    used = min(asked, size)
+    raw, tau = np.linalg.qr(matrix[:, :used], mode="raw")  # in Fortran order: transposed
+    v = np.triu(raw, 1) + np.eye(used, size)
+    signs = np.ones(size)
+    signs[:used] = np.sign(np.diag(raw))
+    signs[:used] = np.where(tau == 0.0, -signs[:used], signs[:used])
+    signs[0] *= (-1.0) ** (asked - used)
+    return {"v": np.vstack([v, np.tile(np.eye(1, size), (asked - used, 1))]), "signs": signs}
