@@ -9,7 +9,7 @@ from unittest.mock import patch
 from benchmarks.estimators import rbig
 from benchmarks.judging import Judge, Score, Table
 from rbig_numba import RBIG
-from rbig_numba.fitting.loop import contest
+from rbig_numba.fitting import contest
 
 FIRST = "mixture"
 

@@ -13,7 +13,7 @@ from benchmarks.harness import timed
 from benchmarks.judging import Judge, LeftOut, Score, Table, kinds_kept
 from benchmarks.notebook import Notebook
 from rbig_numba import RBIG, RBIGEnsemble
-from rbig_numba.fitting.loop import candidates
+from rbig_numba.fitting import candidates
 
 SIZES = (5, 10, 20, 40)
 # Rows that scikit-learn's mixtures are fitted to at most: they cost 50 s for four sizes then.

@@ -11,7 +11,7 @@ from benchmarks import ablation, quality
 from benchmarks.estimators import estimators
 from benchmarks.judging import LeftOut, Table, figures_of, kinds_kept, tables
 from rbig_numba import RBIG
-from rbig_numba.fitting.loop import contest
+from rbig_numba.fitting import contest
 
 
 @pytest.fixture

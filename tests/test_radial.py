@@ -10,7 +10,7 @@ from rbig_numba.bijections.base import as_columns
 from rbig_numba.bijections.energies import LogRadii, energy_groups
 from rbig_numba.bijections.mixture import fit_column
 from rbig_numba.bijections.radial import radial_from
-from rbig_numba.fitting.loop import binning
+from rbig_numba.fitting import binning
 from rbig_numba.flow import base_log_prob
 from rbig_numba.kernels import radial
 from rbig_numba.kernels.coefficients import wilson_hilferty

@@ -28,9 +28,9 @@ def rotation_of(rows: np.ndarray, draws: np.random.RandomState) -> np.ndarray:
 def mixtures_of(rows: np.ndarray, n_components: int) -> np.ndarray:
     """Return log-weights, means and log-scales (3, D, K) of the columns' mixtures."""
     from rbig_numba.bijections.mixture import fit_column
+    from rbig_numba.fitting import binning
     from rbig_numba.fitting.candidates import GRID_ROWS, ROWS_PER_COMPONENT
     from rbig_numba.fitting.latents import Side
-    from rbig_numba.fitting.loop import binning
     from rbig_numba.threads import map_threads
 
     mean, scale = rows.mean(axis=0, dtype=float), rows.std(axis=0, dtype=float)

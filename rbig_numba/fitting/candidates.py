@@ -20,8 +20,8 @@ from rbig_numba.bijections.radial import radial_from
 from rbig_numba.bijections.regression import fit_coupling
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 from rbig_numba.bijections.sliced import sliced_rotation
+from rbig_numba.fitting import binning
 from rbig_numba.fitting.latents import Gather, Latents
-from rbig_numba.fitting.loop import binning
 from rbig_numba.profile import Deadline, stage
 from rbig_numba.statistics import Moments
 from rbig_numba.threads import map_threads
