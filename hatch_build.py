@@ -13,7 +13,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CompiledKernels(BuildHookInterface):
-    """Adds what this Python and Numba make of all entries, for a baseline of the platform."""
+    """Adds what this Python and Numba make of all entries, for some baselines of the platform."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into a folder of its own, unless the package is run from its checkout."""
@@ -27,12 +27,11 @@ class CompiledKernels(BuildHookInterface):
             return
         self.folder = tempfile.TemporaryDirectory()
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
-        environment |= {
-            "NUMBA_CPU_NAME": cache.BASELINES[platform.machine()][0],
-            "NUMBA_CPU_FEATURES": "",
-            "NUMBA_CACHE_DIR": self.folder.name,
-        }
-        ahead.compile_entries(range(len(ahead.ENTRIES)), os.cpu_count() or 1, environment)
+        environment |= {"NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": self.folder.name}
+        for name, _ in cache.BASELINES[platform.machine()]:
+            entries = range(len(ahead.ENTRIES))
+            environment["NUMBA_CPU_NAME"] = name
+            ahead.compile_entries(entries, os.cpu_count() or 1, environment)
         for path in Path(self.folder.name).rglob("*.*"):
             if ".inner." not in path.name:
                 build_data["force_include"][str(path)] = f"rbig_numba/kernels/compiled/{path.name}"

@@ -23,7 +23,6 @@ from rbig_numba.kernels import (
     radial,
     search,
 )
-from rbig_numba.kernels.jit import Kernel
 
 _ROW, _ROWS, _CUBE = float64[::1], float64[:, ::1], float64[:, :, ::1]
 _BINS = int32[::1]
@@ -64,4 +63,4 @@ _LATER: list[tuple[Any, tuple[types.Type, ...]]] = [
     (radial.scale, (_ROWS, int64[::1], _ROW, _ROWS)),
 ]
 FIT = len(_FIT)
-ENTRIES: list[tuple[Kernel, tuple[types.Type, ...]]] = _FIT + _LATER
+ENTRIES = _FIT + _LATER
