@@ -167,9 +167,9 @@ def test_without_held_out_rows_some_of_the_sample_judge():
 
 
 def test_a_sample_is_searched_and_all_rows_are_fitted(monkeypatch):
-    from rbig_numba.fitting.loop import loop as fitting
+    from rbig_numba.fitting import loop
 
-    monkeypatch.setattr(fitting, "SAMPLE_ROWS", 1000)
+    monkeypatch.setattr(loop, "SAMPLE_ROWS", 1000)
     train, held_out = np.split(ring(9000), [6000])  # whose entropy is 2.34 nats
     assert RBIG(random_state=0).fit(train).score(held_out) > -2.42
 
