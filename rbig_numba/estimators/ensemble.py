@@ -89,7 +89,9 @@ class RBIGEnsemble(DensityEstimator):
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), default=None
-            Weight 2 is a row twice, weight 0 no row. For a Dask collection a Dask array.
+            Whole numbers count rows: 2 is a row twice, 0 none. Others are importance weights of any
+            scale, and made to add up to Kish's effective number of rows, with a warning. For a Dask
+            collection a Dask array.
 
         Returns
         -------
