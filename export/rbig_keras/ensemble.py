@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from rbig_keras.density import Density
+from rbig_keras.blocks import of_rows
+from rbig_keras.density import Density, checked_count
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.special import Tensor
 
@@ -61,27 +62,35 @@ class MixtureOfFlows(Density):
         ]
         return cls(**{**config, "flows": flows})
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the log-densities, (N,)."""
+        return (input_shape[0],)
+
     def call(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, (N,)."""
-        return self._log_prob(self._rows(x))
+        return of_rows(self._log_prob, self._rows(x))
 
     def sample(self, num_samples: int, seed: int | None = None) -> Tensor:
         """Draw rows (num_samples, D): a flow for each row, then a row of that flow."""
-        seeds = keras.random.SeedGenerator(seed)
+        num_samples, seeds = checked_count(num_samples), keras.random.SeedGenerator(seed)
         logits = ops.log_softmax(self.log_weights)[None]
         chosen = ops.convert_to_numpy(keras.random.categorical(logits, num_samples, seed=seeds))[0]
         counts = np.bincount(chosen, minlength=len(self.flows)).tolist()
         rows = [
             flow.sample(count, seed=seeds)
             for flow, count in zip(self.flows, counts, strict=True)
-            if count
+            if count or not num_samples
         ]
         places = np.argsort(np.argsort(chosen, kind="stable"))
         return ops.take(ops.concatenate(rows), places, axis=0)
 
     def _log_prob(self, x: Tensor) -> Tensor:
         log_probs = ops.stack([flow._log_prob(x) for flow in self.flows], axis=-1)
-        return ops.logsumexp(log_probs + ops.log_softmax(self.log_weights), axis=-1)
+        terms = log_probs + ops.log_softmax(self.log_weights)
+        # A sum of zeros has no gradient.
+        nowhere = ops.all(terms == -np.inf, axis=-1)
+        total = ops.logsumexp(ops.where(nowhere[:, None], 0.0, terms), axis=-1)
+        return ops.where(nowhere, -np.inf, total)
 
     def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
         return self._log_prob(x) if y_pred is None else y_pred

@@ -60,6 +60,10 @@ class Bijector(keras.layers.Layer):
         """Map rows (N, D) back towards the data; return them and log |det dx/dy| (N,)."""
         raise NotImplementedError
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of rows, which all layers keep."""
+        return tuple(input_shape)
+
     def call(self, x: Tensor, *, inverse: bool = False) -> Tensor:
         """Return the mapped rows (N, D)."""
         if inverse:
