@@ -65,7 +65,7 @@ class RowMap:
 
 
 def of_rows(function: RowFunction, rows: Tensor) -> Any:
-    """Apply a function to rows (N, D), of which there may be none: maxima of nothing are refused."""
+    """Apply a function to rows (N, D), or to none: Keras refuses maxima of nothing."""
     if rows.shape[0] != 0:
         return function(rows)
     one = function(ops.zeros((1, rows.shape[1]), dtype=rows.dtype))

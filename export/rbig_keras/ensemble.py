@@ -87,10 +87,11 @@ class MixtureOfFlows(Density):
     def _log_prob(self, x: Tensor) -> Tensor:
         log_probs = ops.stack([flow._log_prob(x) for flow in self.flows], axis=-1)
         terms = log_probs + ops.log_softmax(self.log_weights)
-        # A sum of zeros has no gradient.
-        nowhere = ops.all(terms == -np.inf, axis=-1)
-        total = ops.logsumexp(ops.where(nowhere[:, None], 0.0, terms), axis=-1)
-        return ops.where(nowhere, -np.inf, total)
+        # Where all densities are 0, or a row is NaN, the logarithm's gradient would be NaN.
+        largest = ops.stop_gradient(ops.max(terms, axis=-1))
+        finite = ops.isfinite(largest)
+        total = ops.logsumexp(ops.where(finite[:, None], terms, 0.0), axis=-1)
+        return ops.where(finite, total, largest)
 
     def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
         return self._log_prob(x) if y_pred is None else y_pred

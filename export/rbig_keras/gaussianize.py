@@ -13,6 +13,8 @@ import numpy as np
 from keras import backend, ops
 
 from rbig_keras.special import (
+    FAR,
+    REACH,
     Tensor,
     at_least,
     at_most,
@@ -20,18 +22,9 @@ from rbig_keras.special import (
     matmul,
     mills,
     quantile_and_mills,
-    reach_of,
-    within,
 )
 
 SQRT_HALF, DENSITY_AT_0 = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
-
-# Deviations from which on one component, the nearest, is the mixture to rounding: what others add
-# moves z by log K / FAR^2 of itself. Squares are rounded by several nats there, and exponentials of
-# what is left of their differences overflow ten times further out.
-FAR = {"float32": 1e4, "float64": 1e8}
-# Above exponents of terms that count, which are 0 but for rounding; below where float32 overflows.
-LARGEST_EXPONENT = 40.0
 
 
 def gaussianize(
@@ -42,7 +35,7 @@ def gaussianize(
     Weights, which sum to 1, means and scales have an axis more than x, of components, in front of
     x's own: sums along the first axis are fastest. The last axis may be 1 where x has rows.
 
-    Beyond `REACH` deviations from all components z stays and log dz/dx is -inf: no density.
+    Beyond `REACH` deviations of the narrowest component z stays and log dz/dx is -inf: no density.
     """
     # Products are tensors where the factor is a variable.
     both = _gaussianize(x, 1.0 * log_weights, 1.0 * means, 1.0 * log_scales)
@@ -54,10 +47,14 @@ def _gaussianize(
     x: Tensor, log_weights: Tensor, means: Tensor, log_scales: Tensor
 ) -> tuple[Tensor, Any]:
     """Return z and log dz/dx as one tensor (2, ...): PyTorch takes gradients of one output only."""
-    reach, lowest = reach_of(x), -0.5 * FAR[backend.standardize_dtype(x.dtype)] ** 2
+    dtype = backend.standardize_dtype(x.dtype)
+    lowest, unit = -0.5 * FAR[dtype] ** 2, float(np.finfo(dtype).eps)
+    limit = REACH[dtype] * ops.exp(ops.min(log_scales, axis=0))
+    nowhere = magnitude(x) > limit
+    x = at_least(at_most(x, limit), -limit)
     steepness = ops.exp(-log_scales)
     # Of equal ranks: else the ONNX exporter misplaces x's transposition, and no runtime loads that.
-    u = within((x[None] - means) * steepness, reach)
+    u = (x[None] - means) * steepness
     excess = ops.sum(ops.exp(log_weights) * ops.erf(SQRT_HALF * u), axis=0)
     side = ops.where(excess > 0.0, ops.zeros_like(excess) - 1.0, 1.0)
     # From here on v <= 0 is the way into the smaller tail: T = sum_k w_k Phi(v_k) <= 1/2.
@@ -65,36 +62,30 @@ def _gaussianize(
     # The largest w phi(u), and the largest share of T, as logarithms: all terms are over exp(peak),
     # exp(pivot). Where one component makes both they are the same number.
     share = log_weights - 0.5 * distance * distance
-    held = ops.where(v < 0.0, share, log_weights + ops.zeros_like(u))
-    peak, pivot = ops.max(share, axis=0), ops.max(held, axis=0)
-    highest = share >= peak
-    nearest = ops.max(ops.where(highest, distance, 0.0), axis=0)
+    peak = ops.max(share, axis=0)
+    nearest = ops.max(ops.where(share >= peak, distance, 0.0), axis=0)
+    pivot = ops.max(ops.where(v < 0.0, share, log_weights + ops.zeros_like(u)), axis=0)
     # In float32 differences of the squares would be off by 0.03 at 1,000 deviations.
     base = log_weights - (peak + 0.5 * nearest * nearest)
     exponent = base - 0.5 * (distance - nearest) * (distance + nearest)
-    density = DENSITY_AT_0 * ops.exp(at_most(exponent, LARGEST_EXPONENT))
-    fall = ops.exp(peak - pivot)
+    # Beyond FAR neither resolves them: components within rounding of the largest are of its size.
+    thin = peak < lowest
+    exponent = ops.where(thin, (share - peak) * (-0.5 / unit / at_most(peak, -1.0)), exponent)
+    density = DENSITY_AT_0 * ops.exp(exponent)
+    gap = peak - pivot
+    gap = ops.where(ops.logical_and(thin, gap > 4.0 * unit * peak), 0.0, gap)
+    fall = ops.exp(gap)
     tail = density * fall * mills(distance)
     # Not w exp(-pivot): given far columns a component may weigh exp(-3000), and hold most of T.
     whole = ops.exp(at_most(log_weights - pivot, 0.0))
-    # Far out, where T or f are of one component: shares of those terms that are the largest.
-    far, thin = pivot < lowest, peak < lowest
-    owners = ops.cast(held >= pivot, x.dtype)
-    mass = ops.where(far, owners, ops.where(v < 0.0, tail, whole - tail))
-    slopes = ops.where(thin, ops.cast(highest, x.dtype), density * steepness)
-    total, slope = ops.sum(mass, axis=0), ops.sum(slopes, axis=0)
+    mass = ops.where(v < 0.0, tail, whole - tail)
+    total = ops.sum(mass, axis=0)
+    slopes = density * steepness
+    slope = ops.sum(slopes, axis=0)
     lower, ratio = quantile_and_mills(ops.log(total) + pivot)
-    # T = phi(z) / |z| is w phi(v) / |v| there, so that z^2 = v^2 - 2 log w.
-    size = ops.where(far, ops.sqrt(at_least(-2.0 * pivot, 1.0)), -lower)
-    ratio = ops.where(far, 1.0 / size, ratio)
-    z = -size * side
+    z = lower * side
     # log phi(z) = log T - log M(-z), so the large exponents never enter the log-determinant.
-    log_slope = ops.log(slope / total * ratio) + (peak - pivot)
-    alone = _log_slope_of_one(size, peak, pivot, nearest) + ops.max(
-        ops.where(highest, -log_scales, -np.inf), axis=0
-    )
-    log_slope = ops.where(thin, alone, log_slope)
-    log_slope = ops.where(peak < -0.49 * reach**2, -np.inf, log_slope)
+    log_slope = ops.where(nowhere, -np.inf, ops.log(slope / total * ratio) + gap)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
         both = arguments[0] if upstream is None else upstream
@@ -102,8 +93,7 @@ def _gaussianize(
         # d log dz/dx = d log f + z dz, and dz/du_k = w_k phi(u_k) / phi(z), phi(z) = T / M(|z|).
         by_z = (of_z + of_slope * z) * ratio / total
         shares = (of_slope / slope) * slopes
-        of_mass = ops.where(far, owners * ops.where(v < 0.0, distance, 0.0), density * fall)
-        of_u = by_z * of_mass - shares * u
+        of_u = (by_z * fall) * density - shares * u
         of_weights, of_x = (by_z * side) * mass + shares, of_u * steepness
         return (
             ops.sum(of_x, axis=0),
@@ -113,17 +103,6 @@ def _gaussianize(
         )
 
     return ops.stack([z, log_slope]), gradient
-
-
-def _log_slope_of_one(size: Tensor, peak: Tensor, pivot: Tensor, nearest: Tensor) -> Tensor:
-    """Return log dz/dx + log s where one component makes the density: log phi(u) - log phi(z).
-
-    Where it also makes the tail the squares cancel, and M(|z|) / M(|u|) = |u / z| is left over.
-    """
-    distance = ops.sqrt(at_least(-2.0 * peak, 1.0))
-    squares = 0.5 * (size - distance) * (size + distance)
-    left_over = ops.log(at_least(nearest, 1.0) / at_least(size, 1.0))
-    return ops.where(peak < pivot, squares, left_over)
 
 
 def _summed(gradient: Tensor, argument: Tensor) -> Tensor:

@@ -31,6 +31,8 @@ LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
 
 # Deviations that can be squared, and summed over hundreds of columns; densities are 0 beyond.
 REACH = {"float32": 1e18, "float64": 1e150}
+# Deviations whose squares are rounded by some nats: exponentials of their differences say nothing.
+FAR = {"float32": 1e4, "float64": 1e8}
 
 
 @lru_cache
@@ -167,6 +169,9 @@ def _quantile_and_mills(log_p: Tensor) -> tuple[Tensor, Any]:
     at_u = mills(u)
     step = (log_p - log_normal_pdf(u) - ops.log(at_u)) * at_u
     z, ratio = step - u, at_u + step * (1.0 - u * at_u)
+    # The step is then one of rounding, larger than M; the start is closer than rounding.
+    lowest = -0.5 * FAR[backend.standardize_dtype(log_p.dtype)] ** 2
+    ratio = ops.where(log_p < lowest, at_u, ratio)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
         given = arguments[0] if upstream is None else upstream

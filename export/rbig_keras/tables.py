@@ -36,8 +36,8 @@ def numbers(name: str, table: Any) -> np.ndarray:
     ValueError
         For anything else than real numbers. Starts with the name given.
     """
-    if np.ma.isMaskedArray(table):
-        return table.astype(float).filled(np.nan)
+    if isinstance(table, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(table), np.nan, table.data)
     if not is_table(table):
         raise ValueError(f"{name} takes rows (N, D), got {type(table).__name__}")
     array = ops.convert_to_numpy(table) if ops.is_tensor(table) else _array(name, table)

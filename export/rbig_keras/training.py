@@ -37,10 +37,13 @@ class Trained(keras.Model):
         """Train as `keras.Model.fit` does."""
         call = _bound(super().fit, args, kwargs)
         given = call.arguments
-        if given.get("class_weight") is not None and is_table(given.get("x")):
-            if given.get("y") is None:
-                raise ValueError("class_weight says what classes weigh: give y, each row's class")
         self._take(given, least=1)
+        if (
+            given.get("class_weight") is not None
+            and is_table(given["x"])
+            and given.get("y") is None
+        ):
+            raise ValueError("class_weight says what classes weigh: give y, each row's class")
         self._take_validation(given)
         self._fit_steps(given.get("steps_per_epoch"), given.get("validation_steps"))
         given["callbacks"] = _with_guard(given.get("callbacks"), self)
