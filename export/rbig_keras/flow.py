@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Self
@@ -15,6 +15,7 @@ from rbig_keras.blocks import RowMap, of_rows
 from rbig_keras.density import Density, checked_count
 from rbig_keras.layers.affine import Affine
 from rbig_keras.layers.base import Bijector
+from rbig_keras.layers.coupling import Coupling
 from rbig_keras.special import Tensor, log_normal_pdf, reach_of, within
 
 # The power of `REACH`, 1e30 in float32, that rows are kept within between layers.
@@ -110,20 +111,24 @@ class GaussianizationFlow(Density):
         # Rows that aren't finite stay NaN, and the gradients of the others finite.
         finite = ops.all(ops.isfinite(x), axis=-1)
         x, total = ops.where(finite[:, None], x, 0.0), ops.zeros_like(x[:, 0])
-        for layer in self.bijector_layers:
-            x, log_det = layer.forward_and_log_det(self._bounded(x, layer))
+        for layer, outward in self._walk():
+            x, log_det = layer.forward_and_log_det(_bounded(x) if outward else x)
             total = total + log_det
         return ops.where(finite[:, None], x, np.nan), ops.where(finite, total, np.nan)
 
     def _states(self, x: Tensor) -> list[Tensor]:
         states = [x]
-        for layer in self.bijector_layers:
-            states.append(layer.forward_and_log_det(self._bounded(states[-1], layer))[0])
+        for layer, outward in self._walk():
+            x = _bounded(states[-1]) if outward else states[-1]
+            states.append(layer.forward_and_log_det(x)[0])
         return states
 
-    def _bounded(self, x: Tensor, layer: Bijector) -> Tensor:
-        """Return rows whose sums stay finite; far beyond `REACH` there is no density to change."""
-        return x if isinstance(layer, Affine) else within(x, reach_of(x) ** BOUND)
+    def _walk(self) -> Iterator[tuple[Bijector, bool]]:
+        """Yield layers, and whether rows may come to them from where sums overflow."""
+        outward = True
+        for layer in self.bijector_layers:
+            yield layer, outward and not isinstance(layer, Affine)
+            outward = isinstance(layer, (Affine, Coupling))
 
     def _log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self._forward(x)
@@ -138,3 +143,8 @@ class GaussianizationFlow(Density):
         for layer in reversed(self.bijector_layers):
             z, _ = layer.inverse_and_log_det(z)
         return z
+
+
+def _bounded(x: Tensor) -> Tensor:
+    """Return rows whose sums stay finite; far beyond `REACH` there is no density to change."""
+    return within(x, reach_of(x) ** BOUND)

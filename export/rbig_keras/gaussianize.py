@@ -13,7 +13,6 @@ import numpy as np
 from keras import backend, ops
 
 from rbig_keras.special import (
-    FAR,
     REACH,
     Tensor,
     at_least,
@@ -48,10 +47,9 @@ def _gaussianize(
 ) -> tuple[Tensor, Any]:
     """Return z and log dz/dx as one tensor (2, ...): PyTorch takes gradients of one output only."""
     dtype = backend.standardize_dtype(x.dtype)
-    lowest, unit = -0.5 * FAR[dtype] ** 2, float(np.finfo(dtype).eps)
-    limit = REACH[dtype] * ops.exp(ops.min(log_scales, axis=0))
-    nowhere = magnitude(x) > limit
-    x = at_least(at_most(x, limit), -limit)
+    unit, limit = float(np.finfo(dtype).eps), REACH[dtype] * ops.exp(ops.min(log_scales, axis=0))
+    nowhere = ops.abs(x) > limit
+    x = ops.where(nowhere, ops.sign(x) * limit, x)
     steepness = ops.exp(-log_scales)
     # Of equal ranks: else the ONNX exporter misplaces x's transposition, and no runtime loads that.
     u = (x[None] - means) * steepness
@@ -68,12 +66,10 @@ def _gaussianize(
     # In float32 differences of the squares would be off by 0.03 at 1,000 deviations.
     base = log_weights - (peak + 0.5 * nearest * nearest)
     exponent = base - 0.5 * (distance - nearest) * (distance + nearest)
-    # Beyond FAR neither resolves them: components within rounding of the largest are of its size.
-    thin = peak < lowest
-    exponent = ops.where(thin, (share - peak) * (-0.5 / unit / at_most(peak, -1.0)), exponent)
-    density = DENSITY_AT_0 * ops.exp(exponent)
-    gap = peak - pivot
-    gap = ops.where(ops.logical_and(thin, gap > 4.0 * unit * peak), 0.0, gap)
+    # Once both are rounded by more than 1 their exponentials would overflow; components within
+    # rounding of the largest then count alike.
+    density = DENSITY_AT_0 * ops.exp(exponent / at_least(-2.0 * unit * peak, 1.0))
+    gap = ops.where(peak - pivot > 4.0 * unit * peak, 0.0, peak - pivot)
     fall = ops.exp(gap)
     tail = density * fall * mills(distance)
     # Not w exp(-pivot): given far columns a component may weigh exp(-3000), and hold most of T.
