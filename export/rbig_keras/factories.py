@@ -28,6 +28,7 @@ from rbig_keras.layers import (
 from rbig_keras.layers.halves import checked_halves
 from rbig_keras.push import pushed
 from rbig_keras.special import Tensor
+from rbig_keras.starts import start_rows, varying
 
 # Scale of the components of a new mixture relative to that of the column; means at quantiles shrink
 # by sqrt(1 - WIDTH^2), so that the column's variance stays. A normal column is mapped to almost
@@ -84,21 +85,23 @@ def make_gaussianization_flow(
     Raises
     ------
     ValueError
-        For rows that aren't (N, D), and num_reflectors out of range.
+        For rows that aren't (N, D), finite and varying, N >= 2; num_reflectors out of range.
     """
     layers: list[Bijector] = []
     if pca_init_data is not None:
-        layers.append(FixedOrtho.from_pca(_checked_rows(pca_init_data, input_dim), dtype=dtype))
+        rows = start_rows(pca_init_data, input_dim, dtype)
+        layers.append(FixedOrtho.from_pca(rows, dtype=dtype))
     for _ in range(num_blocks):
         layers.append(Householder(num_reflectors, "random_normal", dtype=dtype))
         layers.append(MixtureCDFGaussianization(num_components, clip, dtype=dtype))
     flow = GaussianizationFlow(layers, input_dim, dtype=dtype)
     if mixture_init_data is None:
         mixture_init_data = np.random.default_rng(0).normal(size=(NORMAL_ROWS, input_dim))
+    rows = varying(start_rows(mixture_init_data, input_dim, dtype))
     if clip is None:
-        start_mixtures(flow, _checked_rows(mixture_init_data, input_dim))
+        start_mixtures(flow, rows)
     else:
-        _start_as_given(flow, _checked_rows(mixture_init_data, input_dim))
+        _start_as_given(flow, rows)
     return flow
 
 
@@ -184,13 +187,6 @@ def make_coupling_flow(
             layers.append(Householder(num_reflectors, "random_normal", dtype=dtype))
         layers += [coupling(first), coupling(1 - first)]
     return GaussianizationFlow(layers, input_dim, dtype=dtype)
-
-
-def _checked_rows(data: Any, input_dim: int) -> np.ndarray:
-    rows = np.asarray(data)
-    if rows.ndim != 2 or rows.shape[1] != input_dim:
-        raise ValueError(f"rows to start from must be (N, {input_dim}), got shape {rows.shape}")
-    return rows
 
 
 def _levels(n_components: int) -> np.ndarray:

@@ -21,7 +21,7 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Note where the epoch begins."""
         self._epoch, self._first = epoch, 0
-        self._start = [ops.convert_to_numpy(v) for v in self._variables()]
+        self._start = [np.array(ops.convert_to_numpy(v)) for v in self._variables()]
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Look at the mean loss of the epoch so far, NaN from the first batch that is."""

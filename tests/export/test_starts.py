@@ -1,0 +1,51 @@
+"""Rows that a new flow starts from."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rbig_keras import make_gaussianization_flow
+
+ROWS = np.random.default_rng(0).gamma(2.0, size=(640, 2))
+
+
+def started(rows, **kwargs):
+    return make_gaussianization_flow(2, 1, num_components=4, mixture_init_data=rows, **kwargs)
+
+
+@pytest.mark.parametrize("argument", ["pca_init_data", "mixture_init_data"])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (ROWS[:1], r"must be \(N, 2\), N >= 2, got shape \(1, 2\)"),
+        (ROWS[:, :1], r"got shape \(640, 1\)"),
+        (np.where(ROWS == ROWS[7, 1], np.nan, ROWS), "row 7, column 1: nan"),
+        (np.where(ROWS == ROWS[7, 1], 1e39, ROWS), "which float32 can't hold"),
+    ],
+)
+def test_rows_that_are_refused(argument, rows, message):
+    with pytest.raises(ValueError, match=f"^rows to start from.*{message}"):
+        make_gaussianization_flow(2, 1, **{argument: rows})
+
+
+def test_a_constant_column_is_refused():
+    with pytest.raises(ValueError, match=r"column\(s\) \[1\] are constant"):
+        started(np.where([True, False], ROWS, 3.0))
+
+
+@pytest.mark.parametrize("clip", [None, 1e-6])
+def test_a_row_far_out_moves_nothing(clip):
+    far = ROWS.copy()
+    far[100] = [1e12, -1e12]
+    rest = np.delete(ROWS, 100, axis=0)
+    mean = [
+        np.mean(started(rows, pca_init_data=rows, clip=clip).log_prob(rest)) for rows in (ROWS, far)
+    ]
+    assert mean[1] == pytest.approx(mean[0], abs=0.5)
+    assert np.isfinite(mean[1])
+
+
+def test_frames_are_tables():
+    """The first rotation is random: means of what comes behind it are not compared."""
+    flow = started(pd.DataFrame(ROWS))
+    assert np.isfinite(flow.log_prob(ROWS)).all()
