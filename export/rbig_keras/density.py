@@ -88,6 +88,12 @@ class Density(Trained):
         steps = STEPS if self._free_steps else steps_per_execution or 1
         super().compile(optimizer, steps_per_execution=steps, **kwargs)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return what a file says of training; its optimizer has its variables, trained or not."""
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().get_compile_config()
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` says: what a file holds."""
         arguments = keras.saving.deserialize_keras_object(config)

@@ -46,7 +46,7 @@ class MixtureOfFlows(Density):
             initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
             name="log_weights",
         )
-        self.built = True
+        self.build((None, self.input_dim))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, the flows serialized; a file holds the weights."""
@@ -61,6 +61,10 @@ class MixtureOfFlows(Density):
             for flow in config["flows"]
         ]
         return cls(**{**config, "flows": flows})
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check the width of rows; Keras notes it, for exports."""
+        self._check_shape(input_shape)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the log-densities, (N,)."""

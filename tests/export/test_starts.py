@@ -33,16 +33,14 @@ def test_a_constant_column_is_refused():
         started(np.where([True, False], ROWS, 3.0))
 
 
-@pytest.mark.parametrize("clip", [None, 1e-6])
-def test_a_row_far_out_moves_nothing(clip):
+def test_a_row_far_out_moves_nothing():
     far = ROWS.copy()
     far[100] = [1e12, -1e12]
     rest = np.delete(ROWS, 100, axis=0)
-    mean = [
-        np.mean(started(rows, pca_init_data=rows, clip=clip).log_prob(rest)) for rows in (ROWS, far)
-    ]
+    mean = [np.mean(started(rows, pca_init_data=rows).log_prob(rest)) for rows in (ROWS, far)]
     assert mean[1] == pytest.approx(mean[0], abs=0.5)
-    assert np.isfinite(mean[1])
+    clipped = started(far, pca_init_data=far, clip=1e-6)
+    assert np.isfinite(clipped.log_prob(far)).all()
 
 
 def test_frames_are_tables():

@@ -103,7 +103,7 @@ def test_nan_in_a_batch_ends_training_and_leaves_the_weights(flow, kind):
 def test_wrong_weights_in_a_batch_end_training(flow, wrong):
     before, weights = flow.get_weights(), np.ones(N, "float32")
     weights[600] = wrong
-    with pytest.raises(ValueError, match=r"batch 16 to 19 of epoch 0.*sample weights are negative"):
+    with pytest.raises(ValueError, match=r"batch 16 to .* of epoch 0.*sample weights are negative"):
         flow.fit(generated(ROWS, weights), verbose=0)
     assert unchanged(flow, before)
 
@@ -256,8 +256,8 @@ def test_an_ensemble_that_was_never_called_is_exported(tmp_path):
     flows = [make_gaussianization_flow(2, 1, num_components=2) for _ in range(2)]
     for number, model in enumerate((MixtureOfFlows(flows), Scorer(MixtureOfFlows(flows)))):
         model.export(tmp_path / str(number), verbose=False)
-        served = tf.saved_model.load(tmp_path / str(number)).serve(ROWS)
-        np.testing.assert_allclose(served, model(ROWS), rtol=1e-5, atol=1e-5)
+        loaded = tf.saved_model.load(tmp_path / str(number))
+        np.testing.assert_allclose(loaded.serve(ROWS), model(ROWS), rtol=1e-5, atol=1e-5)
         assert model.compute_output_shape((None, 2)) == (None,)
     assert MixtureOfFlows(flows).sample(0).shape == (0, 2)
 
@@ -267,7 +267,7 @@ def test_fine_tuning_names_rows_of_the_table_given(flow):
     for rows, given in [(HOLE, {}), (pd.DataFrame(HOLE), {}), (ROWS, {"validation_data": HOLE})]:
         with pytest.raises(ValueError, match="row 170, column 1"):
             fine_tune(flow, rows, **given)
-    with pytest.raises(ValueError, match=r"is nan in row 170"):
+    with pytest.raises(ValueError, match=r"is -0\.\d+ in row 0"):
         fine_tune(flow, ROWS, HOLE[:, 1])
     with pytest.raises(ValueError, match="one number for each of the 640 rows"):
         fine_tune(flow, ROWS, np.ones(3))
