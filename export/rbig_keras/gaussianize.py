@@ -50,6 +50,8 @@ def _gaussianize(
     unit, limit = float(np.finfo(dtype).eps), REACH[dtype] * ops.exp(ops.min(log_scales, axis=0))
     nowhere = ops.abs(x) > limit
     x = ops.where(nowhere, ops.sign(x) * limit, x)
+    # Those that depend on other columns go as far out as these do.
+    means = ops.where(ops.abs(means) > 4.0 * limit, ops.sign(means) * (4.0 * limit), means)
     steepness = ops.exp(-log_scales)
     # Of equal ranks: else the ONNX exporter misplaces x's transposition, and no runtime loads that.
     u = (x[None] - means) * steepness

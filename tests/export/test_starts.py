@@ -19,8 +19,8 @@ def started(rows, **kwargs):
     [
         (ROWS[:1], r"must be \(N, 2\), N >= 2, got shape \(1, 2\)"),
         (ROWS[:, :1], r"got shape \(640, 1\)"),
-        (np.where(ROWS == ROWS[7, 1], np.nan, ROWS), "row 7, column 1: nan"),
-        (np.where(ROWS == ROWS[7, 1], 1e39, ROWS), "which float32 can't hold"),
+        (np.where(ROWS[7, 1] == ROWS, np.nan, ROWS), "row 7, column 1: nan"),
+        (np.where(ROWS[7, 1] == ROWS, 1e39, ROWS), "which float32 can't hold"),
     ],
 )
 def test_rows_that_are_refused(argument, rows, message):
