@@ -64,12 +64,20 @@ class RowMap:
             return self._function(rows)
 
 
+def of_rows(function: RowFunction, rows: Tensor) -> Any:
+    """Apply a function to rows (N, D), or to none: Keras refuses maxima of nothing."""
+    if rows.shape[0] != 0:
+        return function(rows)
+    one = function(ops.zeros((1, rows.shape[1]), dtype=rows.dtype))
+    return tree.map_structure(lambda part: part[:0], one)
+
+
 def by_blocks(function: RowFunction, rows: Tensor, block: int) -> Any:
     """Apply a function to rows (N, D) in blocks of equal shape: the last repeats some rows."""
     n_rows, n_columns = rows.shape
     size = max(1, block // n_columns)
     if n_rows is None or n_rows <= size:
-        return function(rows)
+        return of_rows(function, rows)
     last = n_rows - size
     parts = [function(rows[start : start + size]) for start in range(0, last, size)]
     fresh = len(parts) * size - last

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import Any
 
@@ -13,13 +12,18 @@ from keras import ops
 from rbig_keras.blocks import RowMap
 from rbig_keras.formats import turn_slots
 from rbig_keras.layers.base import keep_precision
+from rbig_keras.scorer import Scorer
 from rbig_keras.special import Tensor, log_normal_pdf
+from rbig_keras.tables import is_symbolic
+from rbig_keras.training import Trained
 
 # Steps that TensorFlow runs in one go; benchmarks/flow.py times single steps too.
 STEPS = 16
+# Of a row in the gradient: at 1,400 deviations. Fewer nats weigh in full.
+FAR_NATS = 1e6
 
 
-class Density(keras.Model):
+class Density(Trained):
     """Base of the models: a subclass gives `_log_prob` of a tensor of rows (N, D), and `sample`.
 
     `compile(optimizer)` and `fit(X)` minimise the exact mean negative log-likelihood in nats;
@@ -39,8 +43,6 @@ class Density(keras.Model):
         By every method, for rows that aren't (N, D).
     """
 
-    steps_per_execution: int
-
     def __init__(self, input_dim: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         keep_precision(self)
@@ -51,9 +53,13 @@ class Density(keras.Model):
         return {**super().get_config(), "name": self.name, "dtype": self.dtype}
 
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x) in nats, (N,)."""
-        self._check_finite(x)
-        return self._log_prob_map(self._rows(x))
+        """Return log p(x) in nats, (N,); -inf where it is below the dtype's range.
+
+        Arrays must be finite; rows of a tensor that aren't give NaN. A `KerasTensor` gives one.
+        """
+        if isinstance(x, keras.KerasTensor):
+            return Scorer(self)(x)
+        return self._log_prob_map(self._given(x))
 
     def compile(
         self,
@@ -83,6 +89,12 @@ class Density(keras.Model):
         steps = STEPS if self._free_steps else steps_per_execution or 1
         super().compile(optimizer, steps_per_execution=steps, **kwargs)
 
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Return what a file says of training; its optimizer has its variables, trained or not."""
+        if self.compiled and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        return super().get_compile_config()
+
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compile as `get_compile_config` says: what a file holds."""
         arguments = keras.saving.deserialize_keras_object(config)
@@ -90,37 +102,6 @@ class Density(keras.Model):
         self.compile(**{**arguments, "steps_per_execution": None})
         self.optimizer.build(self.trainable_variables)
         turn_slots(self.optimizer, self._flatten_layers())
-
-    def fit(
-        self,
-        x: Any = None,
-        y: Any = None,
-        *,
-        sample_weight: Any = None,
-        validation_data: Any = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Train as `keras.Model.fit` does; there are no targets, so y may be left out."""
-        self._check_finite(x)
-        self._fit_steps(kwargs.get("steps_per_epoch"), kwargs.get("validation_steps"))
-        if isinstance(validation_data, (tuple, list)) and len(validation_data) == 3:
-            rows, targets, weights = validation_data
-            validation_data = (rows, _targets(rows, targets, weights), weights)
-        return super().fit(
-            x,
-            _targets(x, y, sample_weight),
-            sample_weight=sample_weight,
-            validation_data=validation_data,
-            **kwargs,
-        )
-
-    def evaluate(
-        self, x: Any = None, y: Any = None, *, sample_weight: Any = None, **kwargs: Any
-    ) -> Any:
-        """Return the mean negative log-likelihood, as `keras.Model.evaluate` does."""
-        self._fit_steps(kwargs.get("steps"))
-        targets = _targets(x, y, sample_weight)
-        return super().evaluate(x, targets, sample_weight=sample_weight, **kwargs)
 
     def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
         """Write the model's call for a server, as `keras.Model.export` does.
@@ -140,23 +121,19 @@ class Density(keras.Model):
     ) -> Tensor:
         """Return the (weighted) mean negative log-likelihood of a batch, in nats.
 
-        y isn't used; y_pred is what the call returned for x, and saves a second pass.
+        y isn't used; y_pred is what the call returned for x, and saves a second pass. NaN if a row
+        or a weight isn't valid; gradients are of the others.
         """
-        nll = -self._log_prob_of(self._rows(x), y_pred)
+        nll = _bounded(-self._log_prob_of(self._rows(x), y_pred))
         weights = _row_weights(x, sample_weight, nll)
         if weights is None:
             return ops.mean(nll) + self._penalties()
-        total = ops.sum(weights)
-        mean = ops.sum(weights * nll) / ops.where(total > 0.0, total, 1.0)
-        return mean + self._penalties()
-
-    def _fit_steps(self, *numbers: int | None) -> None:
-        """Make the steps of one go divide those asked for: Keras would take more of them."""
-        if self.compiled and self._free_steps:
-            steps = math.gcd(self.steps_per_execution, *(number or 0 for number in numbers))
-            if steps < self.steps_per_execution:
-                self.steps_per_execution = steps
-                self.train_function = self.test_function = None
+        valid = ops.logical_and(weights >= 0.0, weights < np.inf)
+        counted = ops.where(valid, weights, 0.0)
+        total = ops.sum(counted)
+        terms = ops.where(counted > 0.0, counted * nll, 0.0)
+        mean = ops.sum(terms) / ops.where(total > 0.0, total, 1.0)
+        return mean + ops.where(ops.all(valid), 0.0, np.nan) + self._penalties()
 
     def _penalties(self) -> Any:
         """Return the sum of what regularizers of weights say."""
@@ -173,30 +150,21 @@ class Density(keras.Model):
         """Return log p(x), from what the call returned for x where a subclass can."""
         return self._log_prob(x)
 
+    def _given(self, x: Any) -> Tensor:
+        """Return rows given by a caller: tables are checked, tensors may not exist yet."""
+        return self._rows(x if is_symbolic(x) else self._table(x))
+
     def _rows(self, x: Tensor) -> Tensor:
         rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)
-        self._check_shape(rows.shape)
+        try:
+            shape = tuple(rows.shape)
+        except ValueError as error:  # TensorFlow's word for a rank that isn't known yet
+            raise ValueError(
+                f"{self.name} takes rows (N, {self.input_dim}); received a tensor of unknown rank: "
+                "batch the data set, or give its rows a shape"
+            ) from error
+        self._check_shape(shape)
         return rows
-
-    def _check_finite(self, x: Any) -> None:
-        """Raise ValueError for arrays with NaN or infinity; tensors may not exist yet."""
-        if isinstance(x, (np.ndarray, list)) and not np.isfinite(x).all():
-            rows = np.asarray(x)
-            first, *column = np.argwhere(~np.isfinite(rows))[0]
-            count = int((~np.isfinite(rows)).any(axis=-1).sum())
-            raise ValueError(
-                f"{self.name}: {count} row(s) are not finite, the first in row {first}, "
-                f"column {column[0] if column else 0}"
-            )
-
-    def _check_shape(self, shape: tuple[int | None, ...]) -> None:
-        expected, received = self.input_dim, tuple(shape)
-        if len(received) != 2:
-            raise ValueError(f"{self.name} takes rows (N, {expected}); received shape {received}")
-        if received[1] != expected:
-            raise ValueError(
-                f"{self.name} takes rows of {expected} columns; received {received[1]} columns"
-            )
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
@@ -209,6 +177,18 @@ def base_nll_loss(y_true: Tensor, y_pred: Tensor) -> Tensor:
     return -ops.mean(ops.sum(log_normal_pdf(y_pred), axis=-1))
 
 
+def _bounded(nll: Tensor) -> Tensor:
+    """Return -log p as it is, with gradients that fall off beyond `FAR_NATS`.
+
+    Those of a row grow like its -log p, 1e24 at 1e12 deviations: squared by Adam they would leave
+    float32, and no other row would count again.
+    """
+    known = ops.stop_gradient(nll)
+    share = ops.where(known > FAR_NATS, ops.square(FAR_NATS / known), 1.0)
+    seen = ops.where(known < np.inf, nll, 0.0) * share
+    return known + (seen - ops.stop_gradient(seen))
+
+
 def _row_weights(x: Tensor, sample_weight: Tensor, like: Tensor) -> Tensor:
     """Return the weight of each row: sample weights, 0 where a mask says so; None if all are 1."""
     mask = getattr(x, "_keras_mask", None)
@@ -218,6 +198,14 @@ def _row_weights(x: Tensor, sample_weight: Tensor, like: Tensor) -> Tensor:
     return weights if mask is None else weights * ops.cast(mask, like.dtype)
 
 
-def _targets(x: Any, y: Any, sample_weight: Any) -> Any:
-    """Return rows in place of missing targets: without any, Keras drops the sample weights."""
-    return x if y is None and sample_weight is not None else y
+def checked_count(num_samples: Any) -> int:
+    """Return a number of rows to draw.
+
+    Raises
+    ------
+    ValueError
+        If it isn't a whole number >= 0.
+    """
+    if not isinstance(num_samples, (int, np.integer)) or num_samples < 0:
+        raise ValueError(f"num_samples must be a whole number >= 0, got {num_samples!r}")
+    return int(num_samples)

@@ -9,7 +9,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from rbig_keras.density import Density
+from rbig_keras.blocks import of_rows
+from rbig_keras.density import Density, checked_count
 from rbig_keras.flow import GaussianizationFlow
 from rbig_keras.special import Tensor
 
@@ -45,7 +46,7 @@ class MixtureOfFlows(Density):
             initializer=lambda shape, dtype: ops.convert_to_tensor(start, dtype),
             name="logits",
         )
-        self.built = True
+        self.build((None, self.input_dim))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, the flows serialized; a file holds the weights."""
@@ -61,27 +62,40 @@ class MixtureOfFlows(Density):
         ]
         return cls(**{**config, "flows": flows})
 
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Check the width of rows; Keras notes it, for exports."""
+        self._check_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the log-densities, (N,)."""
+        return (input_shape[0],)
+
     def call(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, (N,)."""
-        return self._log_prob(self._rows(x))
+        return of_rows(self._log_prob, self._rows(x))
 
     def sample(self, num_samples: int, seed: int | None = None) -> Tensor:
         """Draw rows (num_samples, D): a flow for each row, then a row of that flow."""
-        seeds = keras.random.SeedGenerator(seed)
+        num_samples, seeds = checked_count(num_samples), keras.random.SeedGenerator(seed)
         logits = ops.log_softmax(self.logits)[None]
         chosen = ops.convert_to_numpy(keras.random.categorical(logits, num_samples, seed=seeds))[0]
         counts = np.bincount(chosen, minlength=len(self.flows)).tolist()
         rows = [
             flow.sample(count, seed=seeds)
             for flow, count in zip(self.flows, counts, strict=True)
-            if count
+            if count or not num_samples
         ]
         places = np.argsort(np.argsort(chosen, kind="stable"))
         return ops.take(ops.concatenate(rows), places, axis=0)
 
     def _log_prob(self, x: Tensor) -> Tensor:
         log_probs = ops.stack([flow._log_prob(x) for flow in self.flows], axis=-1)
-        return ops.logsumexp(log_probs + ops.log_softmax(self.logits), axis=-1)
+        terms = log_probs + ops.log_softmax(self.logits)
+        # Where all densities are 0, or a row is NaN, the logarithm's gradient would be NaN.
+        largest = ops.stop_gradient(ops.max(terms, axis=-1))
+        finite = ops.isfinite(largest)
+        total = ops.logsumexp(ops.where(finite[:, None], terms, 0.0), axis=-1)
+        return ops.where(finite, total, largest)
 
     def _log_prob_of(self, x: Tensor, y_pred: Tensor) -> Tensor:
         return self._log_prob(x) if y_pred is None else y_pred

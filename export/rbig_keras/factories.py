@@ -26,8 +26,8 @@ from rbig_keras.layers import (
 )
 from rbig_keras.layers.halves import checked_halves
 from rbig_keras.layers.mixture import LEAST_SCALE
-from rbig_keras.rows import checked_rows
 from rbig_keras.special import Tensor
+from rbig_keras.starts import start_rows
 
 # Scale of the components of a new mixture relative to that of columns. A block stretches by
 # 1 / WIDTH at most: with scales K times narrower than columns, as is usual, rows of two moons are
@@ -85,15 +85,15 @@ def make_gaussianization_flow(
     Raises
     ------
     ValueError
-        For rows that aren't (N, D), and num_reflectors out of range.
+        For rows that aren't (N, D), finite and varying, N >= 2; num_reflectors out of range.
     """
     layers: list[Bijector] = []
     if pca_init_data is not None:
-        rows = checked_rows("pca_init_data", pca_init_data, input_dim)
+        rows = start_rows("pca_init_data", pca_init_data, input_dim, dtype)
         layers.append(FixedOrtho.from_pca(rows, dtype=dtype))
     if mixture_init_data is None:
         mixture_init_data = np.random.default_rng(0).normal(size=(NORMAL_ROWS, input_dim))
-    rows = checked_rows("mixture_init_data", mixture_init_data, input_dim)
+    rows = start_rows("mixture_init_data", mixture_init_data, input_dim, dtype)
     for _ in range(num_blocks):
         mixture = MixtureCDFGaussianization(num_components, clip=clip, dtype=dtype)
         mixture.adapt_means_from_quantiles(rows)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from rbig_keras.density import Density
+from rbig_keras.tables import is_table, row_weights
 
 # Of the norm of all gradients together: a row far out has one of its distance squared.
 GRADIENT_NORM = 10.0
@@ -38,11 +39,11 @@ def fine_tune(
     ----------
     flow : GaussianizationFlow or MixtureOfFlows
         Compiled and trained in place; what is frozen (`layer.trainable = False`) stays.
-    x : array (N, D)
-        Finite rows.
+    x : array or frame (N, D), or batches
+        Finite rows, as `fit` takes them; of batches none can be held out: give validation_data.
     sample_weight : array (N,), default=None
         Weights of rows.
-    validation_data : array (M, D) or tuple (rows, None, weights), default=None
+    validation_data : array (M, D), tuple (rows, None, weights) or batches, default=None
         Held-out rows; None: a share of x.
     learning_rate : float
         Of the first steps.
@@ -64,8 +65,19 @@ def fine_tune(
     Raises
     ------
     ValueError
-        For rows that aren't finite, (N, D) or enough to hold some out.
+        For rows that aren't finite, (N, D) or enough to hold some out, for weights that aren't a
+        finite number >= 0 for each row, and for batches without validation_data. The weights then
+        are those of the start.
     """
+    if not is_table(x):
+        if validation_data is None:
+            raise ValueError(
+                f"rows of a {type(x).__name__} can't be held out: give validation_data"
+            )
+    else:
+        x = flow._table(x)
+        if sample_weight is not None:
+            sample_weight = row_weights(flow.name, sample_weight, len(x))
     if validation_data is None:
         x, sample_weight, validation_data = _split(x, sample_weight, validation_fraction, seed)
     elif not isinstance(validation_data, (tuple, list)):
@@ -82,21 +94,19 @@ def fine_tune(
     start, weights = held_out_nll(), flow.get_weights()
     keras.utils.set_random_seed(seed)
     callbacks = [
-        keras.callbacks.TerminateOnNaN(),
         keras.callbacks.ReduceLROnPlateau(
             "val_loss", factor=SLOWER, patience=SLOWER_AFTER, min_delta=0.0
         ),
         keras.callbacks.EarlyStopping("val_loss", patience=patience, restore_best_weights=True),
-        *kwargs.pop("callbacks", ()),
+        *keras.tree.flatten(kwargs.pop("callbacks", None) or []),
     ]
-    history = flow.fit(
-        x,
-        sample_weight=sample_weight,
-        validation_data=validation_data,
-        callbacks=callbacks,
-        **kwargs,
-    )
-    best = held_out_nll()
+    given = {"sample_weight": sample_weight, "validation_data": validation_data}
+    try:
+        history = flow.fit(x, **given, callbacks=callbacks, **kwargs)
+        best = held_out_nll()
+    except ValueError:
+        flow.set_weights(weights)
+        raise
     if not best <= start:
         flow.set_weights(weights)
         best = start
@@ -104,15 +114,15 @@ def fine_tune(
     return history
 
 
-def _split(x: Any, sample_weight: Any, fraction: float, seed: int) -> tuple[Any, Any, Any]:
+def _split(
+    x: np.ndarray, weights: np.ndarray | None, fraction: float, seed: int
+) -> tuple[Any, Any, Any]:
     """Return training rows and weights, and held-out data."""
-    rows = np.asarray(x)
-    order = np.random.default_rng(seed).permutation(len(rows))
-    n_held_out = max(1, round(fraction * len(rows)))
-    if n_held_out >= len(rows):
-        raise ValueError(f"{len(rows)} row(s) are too few to hold {fraction:.0%} of them out")
+    order = np.random.default_rng(seed).permutation(len(x))
+    n_held_out = max(1, round(fraction * len(x)))
+    if n_held_out >= len(x):
+        raise ValueError(f"{len(x)} row(s) are too few to hold {fraction:.0%} of them out")
     held_out, train = order[:n_held_out], order[n_held_out:]
-    if sample_weight is None:
-        return rows[train], None, (rows[held_out],)
-    weights = np.asarray(sample_weight)
-    return rows[train], weights[train], (rows[held_out], None, weights[held_out])
+    if weights is None:
+        return x[train], None, (x[held_out],)
+    return x[train], weights[train], (x[held_out], None, weights[held_out])

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
 from typing import Any, Self
 
 import keras
+import numpy as np
 from keras import ops
 
-from rbig_keras.blocks import RowMap
-from rbig_keras.density import Density
+from rbig_keras.blocks import RowMap, of_rows
+from rbig_keras.density import Density, checked_count
+from rbig_keras.layers.affine import Affine
 from rbig_keras.layers.base import Bijector
-from rbig_keras.special import Tensor, log_normal_pdf
+from rbig_keras.layers.coupling import Coupling
+from rbig_keras.special import Tensor, log_normal_pdf, reach_of, within
+
+# The power of `REACH`, 1e30 in float32, that rows are kept within between layers.
+BOUND = 5.0 / 3.0
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
@@ -57,6 +63,10 @@ class GaussianizationFlow(Density):
         ]
         return cls(**{**config, "bijectors": bijectors})
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the latent rows, that of the rows."""
+        return tuple(input_shape)
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Build the layers that aren't."""
         self._check_shape(input_shape)
@@ -66,7 +76,7 @@ class GaussianizationFlow(Density):
 
     def call(self, x: Tensor) -> Tensor:
         """Map rows to the latent space; adds -mean(log_det) to `losses`, as its layers would."""
-        z, log_det = self._forward(self._rows(x))
+        z, log_det = of_rows(self._forward, self._rows(x))
         self.add_loss(-ops.mean(log_det))
         with suppress(AttributeError):  # JAX's arrays outside of a compiled step take no attributes
             z.log_det = log_det
@@ -74,24 +84,19 @@ class GaussianizationFlow(Density):
 
     def forward_and_log_det(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return z (N, D) and log |det dz/dx| (N,)."""
-        self._check_finite(x)
-        return self._forward_map(self._rows(x))
+        return self._forward_map(self._given(x))
 
     def forward_with_intermediates(self, x: Tensor) -> list[Tensor]:
         """Return rows (N, D) as they are, and behind each layer; the last are z."""
-        states = [self._rows(x)]
-        for layer in self.bijector_layers:
-            states.append(layer.forward_and_log_det(states[-1])[0])
-        return states
+        return of_rows(self._states, self._given(x))
 
     def invert(self, z: Tensor) -> Tensor:
         """Map latent rows (N, D) back to data."""
-        self._check_finite(z)
-        return self._inverse_map(self._rows(z))
+        return self._inverse_map(self._given(z))
 
     def sample(self, num_samples: int, seed: int | None = None) -> Tensor:
         """Draw rows (num_samples, D) of the density."""
-        shape = (num_samples, self.input_dim)
+        shape = (checked_count(num_samples), self.input_dim)
         return self.invert(keras.random.normal(shape, dtype=self.compute_dtype, seed=seed))
 
     def forget_compiled(self) -> None:
@@ -109,11 +114,27 @@ class GaussianizationFlow(Density):
         return RowMap(self._inverse, self)
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        total = ops.zeros_like(x[:, 0])
-        for layer in self.bijector_layers:
-            x, log_det = layer.forward_and_log_det(x)
+        # Rows that aren't finite stay NaN, and the gradients of the others finite.
+        finite = ops.all(ops.isfinite(x), axis=-1)
+        x, total = ops.where(finite[:, None], x, 0.0), ops.zeros_like(x[:, 0])
+        for layer, outward in self._walk():
+            x, log_det = layer.forward_and_log_det(_bounded(x) if outward else x)
             total = total + log_det
-        return x, total
+        return ops.where(finite[:, None], x, np.nan), ops.where(finite, total, np.nan)
+
+    def _states(self, x: Tensor) -> list[Tensor]:
+        states = [x]
+        for layer, outward in self._walk():
+            x = _bounded(states[-1]) if outward else states[-1]
+            states.append(layer.forward_and_log_det(x)[0])
+        return states
+
+    def _walk(self) -> Iterator[tuple[Bijector, bool]]:
+        """Yield layers, and whether rows may come to them from where sums overflow."""
+        outward = True
+        for layer in self.bijector_layers:
+            yield layer, outward and not isinstance(layer, Affine)
+            outward = isinstance(layer, (Affine, Coupling))
 
     def _log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self._forward(x)
@@ -128,3 +149,8 @@ class GaussianizationFlow(Density):
         for layer in reversed(self.bijector_layers):
             z, _ = layer.inverse_and_log_det(z)
         return z
+
+
+def _bounded(x: Tensor) -> Tensor:
+    """Return rows whose sums stay finite; far beyond `REACH` there is no density to change."""
+    return within(x, reach_of(x) ** BOUND)

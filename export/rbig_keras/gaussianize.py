@@ -9,9 +9,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras import ops
+import numpy as np
+from keras import backend, ops
 
-from rbig_keras.special import Tensor, at_most, magnitude, matmul, mills, quantile_and_mills
+from rbig_keras.special import (
+    REACH,
+    Tensor,
+    at_least,
+    at_most,
+    magnitude,
+    matmul,
+    mills,
+    quantile_and_mills,
+)
 
 SQRT_HALF, DENSITY_AT_0 = math.sqrt(0.5), 1.0 / math.sqrt(2.0 * math.pi)
 
@@ -23,6 +33,8 @@ def gaussianize(
 
     Weights, which sum to 1, means and scales have an axis more than x, of components, in front of
     x's own: sums along the first axis are fastest. The last axis may be 1 where x has rows.
+
+    Beyond `REACH` deviations of the narrowest component z stays and log dz/dx is -inf: no density.
     """
     # Products are tensors where the factor is a variable.
     both = _gaussianize(x, 1.0 * log_weights, 1.0 * means, 1.0 * log_scales)
@@ -34,6 +46,12 @@ def _gaussianize(
     x: Tensor, log_weights: Tensor, means: Tensor, log_scales: Tensor
 ) -> tuple[Tensor, Any]:
     """Return z and log dz/dx as one tensor (2, ...): PyTorch takes gradients of one output only."""
+    dtype = backend.standardize_dtype(x.dtype)
+    unit, limit = float(np.finfo(dtype).eps), REACH[dtype] * ops.exp(ops.min(log_scales, axis=0))
+    nowhere = ops.abs(x) > limit
+    x = ops.where(nowhere, ops.sign(x) * limit, x)
+    # Those that depend on other columns go as far out as these do.
+    means = ops.where(ops.abs(means) > 4.0 * limit, ops.sign(means) * (4.0 * limit), means)
     steepness = ops.exp(-log_scales)
     # Of equal ranks: else the ONNX exporter misplaces x's transposition, and no runtime loads that.
     u = (x[None] - means) * steepness
@@ -49,8 +67,12 @@ def _gaussianize(
     pivot = ops.max(ops.where(v < 0.0, share, log_weights + ops.zeros_like(u)), axis=0)
     # In float32 differences of the squares would be off by 0.03 at 1,000 deviations.
     base = log_weights - (peak + 0.5 * nearest * nearest)
-    density = DENSITY_AT_0 * ops.exp(base - 0.5 * (distance - nearest) * (distance + nearest))
-    fall = ops.exp(peak - pivot)
+    exponent = base - 0.5 * (distance - nearest) * (distance + nearest)
+    # Once both are rounded by more than 1 their exponentials would overflow; components within
+    # rounding of the largest then count alike.
+    density = DENSITY_AT_0 * ops.exp(exponent / at_least(-2.0 * unit * peak, 1.0))
+    gap = ops.where(peak - pivot > 4.0 * unit * peak, 0.0, peak - pivot)
+    fall = ops.exp(gap)
     tail = density * fall * mills(distance)
     # Not w exp(-pivot): given far columns a component may weigh exp(-3000), and hold most of T.
     whole = ops.exp(at_most(log_weights - pivot, 0.0))
@@ -61,7 +83,7 @@ def _gaussianize(
     lower, ratio = quantile_and_mills(ops.log(total) + pivot)
     z = lower * side
     # log phi(z) = log T - log M(-z), so the large exponents never enter the log-determinant.
-    log_slope = ops.log(slope / total * ratio) + (peak - pivot)
+    log_slope = ops.where(nowhere, -np.inf, ops.log(slope / total * ratio) + gap)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> tuple[Tensor, ...]:
         both = arguments[0] if upstream is None else upstream

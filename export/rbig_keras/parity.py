@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rbig_keras.ensemble import MixtureOfFlows
 from rbig_keras.flow import GaussianizationFlow
@@ -103,9 +103,13 @@ def parity(
 
     Raises
     ------
+    TypeError
+        If the model isn't one of the engine, or the flow isn't one of Keras.
     ValueError
-        If X isn't finite numbers (N, D) with the model's D columns, N >= 2.
+        If X isn't finite numbers (N, D) with the model's D columns, N >= 2, and if the model and
+        the flow have other numbers of columns or members.
     """
+    _check_pair(model, flow)
     X = validate_data(model, X, reset=False, dtype=np.float64, ensure_min_samples=2)
     mean, deviation = X.mean(axis=0), X.std(axis=0)
     directions = _directions(X.shape[1], np.random.default_rng(random_state))
@@ -120,6 +124,21 @@ def parity(
         for (name, part), worst in zip(sets.items(), largest, strict=True)
     )
     return Parity(flow.compute_dtype, tuple(deviations))
+
+
+def _check_pair(model: Any, flow: Any) -> None:
+    check_is_fitted(model)
+    if not isinstance(flow, (GaussianizationFlow, MixtureOfFlows)):
+        raise TypeError(f"flow must be what export_to_keras gave, got {type(flow).__name__}")
+    sides = [
+        (model.n_features_in_, len(getattr(model, "estimators_", [model]))),
+        (flow.input_dim, len(getattr(flow, "flows", [flow]))),
+    ]
+    if sides[0] != sides[1]:
+        raise ValueError(
+            "the flow isn't the model's: (columns, members) are {} in the model and {} in the "
+            "flow".format(*sides)
+        )
 
 
 def _directions(n_columns: int, rng: np.random.Generator) -> np.ndarray:

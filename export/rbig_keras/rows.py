@@ -6,27 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from rbig_keras.tables import column_names, finite_rows, numbers
 
-def checked_rows(name: str, data: Any, n_columns: int | None = None) -> np.ndarray:
-    """Return rows as an array (N, D) of floats, in their own precision.
+
+def checked_rows(
+    name: str, data: Any, n_columns: int | None = None, dtype: str | None = None
+) -> np.ndarray:
+    """Return rows as an array (N, D) of floats, in a dtype or in their own precision.
 
     Raises
     ------
     ValueError
         If they aren't (n, d) with n >= 2, of another d than `n_columns`, or not finite. Names the
-        layer or function that asked for them, and the first cell that isn't finite.
+        layer or argument that they are for, and the first cell that isn't finite.
     """
-    rows = np.asarray(data)
-    if rows.dtype not in (np.float32, np.float64):
-        rows = rows.astype(np.float64)
+    rows = numbers(name, data)
     if rows.ndim != 2 or (n_columns is not None and rows.shape[1] != n_columns):
         wanted = "" if n_columns is None else f", with d = input_dim = {n_columns}"
         raise ValueError(f"{name}: rows must be (n, d){wanted}; got shape {rows.shape}")
     if len(rows) < 2:
         raise ValueError(f"{name}: at least two rows are needed, got {len(rows)}")
-    if not np.isfinite(rows).all():
-        row, column = np.argwhere(~np.isfinite(rows))[0]
-        raise ValueError(
-            f"{name}: row {row}, column {column} is {rows[row, column]}: all numbers must be finite"
-        )
-    return rows
+    own = "float32" if rows.dtype == np.float32 else "float64"
+    return finite_rows(name, rows, dtype or own, column_names(data))

@@ -7,7 +7,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 
-from rbig_keras.density import Density
+from rbig_keras.blocks import of_rows
 from rbig_keras.special import Tensor
 
 
@@ -26,7 +26,7 @@ class Scorer(keras.Model):
         As for every Keras model: name, dtype, trainable.
     """
 
-    def __init__(self, density: Density, **kwargs: Any) -> None:
+    def __init__(self, density: keras.Model, **kwargs: Any) -> None:
         super().__init__(dtype=density.compute_dtype, **kwargs)
         self.density = density
         self(np.zeros((1, density.input_dim)))  # Keras exports what was called once
@@ -42,6 +42,10 @@ class Scorer(keras.Model):
         density = keras.saving.deserialize_keras_object(config["density"], custom_objects)
         return cls(**{**config, "density": density})
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the log-densities, (N,)."""
+        return (input_shape[0],)
+
     def call(self, x: Tensor) -> Tensor:
         """Return log p(x) in nats, (N,)."""
-        return self.density._log_prob(self.density._rows(x))
+        return of_rows(self.density._log_prob, self.density._rows(x))

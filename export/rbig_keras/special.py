@@ -1,8 +1,8 @@
 """Normal tails and quantiles in `keras.ops`, in log space, for float32 and float64 alike.
 
 Every function takes a float tensor of any shape and returns one of its dtype. Values and gradients
-are finite for every finite argument that can be squared (|u| < 1e18 in float32). Derivatives are
-stated in closed form: exact, and cheaper than differentiating the polynomials term by term.
+are finite for every argument to `REACH`, whose square the dtype still holds. Derivatives are stated
+in closed form: exact, and cheaper than differentiating the polynomials term by term.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ Tensor = Any
 """A tensor of whichever backend Keras runs on."""
 
 LOG_SQRT_2PI = 0.5 * math.log(2.0 * math.pi)
+
+# Deviations that can be squared, and summed over hundreds of columns; densities are 0 beyond.
+REACH = {"float32": 1e18, "float64": 1e150}
+# Deviations whose squares are rounded by some nats: exponentials of their differences say nothing.
+FAR = {"float32": 1e4, "float64": 1e8}
 
 
 @lru_cache
@@ -75,6 +80,16 @@ def at_least(x: Tensor, bound: Any) -> Tensor:
 def at_most(x: Tensor, bound: Any) -> Tensor:
     """Return the lesser of x and a bound, a number or a tensor; see `at_least`."""
     return ops.where(x > bound, ops.zeros_like(x) + bound, x)
+
+
+def within(x: Tensor, bound: float) -> Tensor:
+    """Return x, or what of -bound and bound is nearer; gradients beyond are 0."""
+    return at_least(at_most(x, bound), -bound)
+
+
+def reach_of(x: Tensor) -> float:
+    """Return `REACH` of a tensor's dtype."""
+    return REACH[backend.standardize_dtype(x.dtype)]
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
@@ -159,6 +174,9 @@ def _quantile_and_mills(log_p: Tensor) -> tuple[Tensor, Any]:
     at_u = mills(u)
     step = (log_p - log_normal_pdf(u) - ops.log(at_u)) * at_u
     z, ratio = step - u, at_u + step * (1.0 - u * at_u)
+    # The step is then one of rounding, larger than M; the start is closer than rounding.
+    lowest = -0.5 * FAR[backend.standardize_dtype(log_p.dtype)] ** 2
+    ratio = ops.where(log_p < lowest, at_u, ratio)
 
     def gradient(*arguments: Tensor, upstream: Tensor = None) -> Tensor:
         given = arguments[0] if upstream is None else upstream

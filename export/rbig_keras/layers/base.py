@@ -65,6 +65,10 @@ class Bijector(keras.layers.Layer):
         """Map rows (N, D) back towards the data."""
         return self.inverse_and_log_det(y)[0]
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of rows, which all layers keep."""
+        return tuple(input_shape)
+
     def call(self, x: Tensor, *, inverse: bool = False) -> Tensor:
         """Return the mapped rows (N, D)."""
         if inverse:
@@ -72,10 +76,6 @@ class Bijector(keras.layers.Layer):
         y, log_det = self.forward_and_log_det(x)
         self.add_loss(-ops.mean(log_det))
         return y
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of rows, which a bijection keeps."""
-        return tuple(input_shape)
 
     def _rows(self, x: Any) -> Tensor:
         rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)

@@ -11,7 +11,7 @@ from keras import ops
 
 from rbig_keras.layers.base import Bijector
 from rbig_keras.layers.halves import checked_halves
-from rbig_keras.special import Tensor, at_least, matmul, tanh
+from rbig_keras.special import Tensor, at_least, matmul, reach_of, tanh, within
 from rbig_numba.kernels.coefficients import MAX_LOG_SCALE, REACH
 
 
@@ -81,8 +81,9 @@ class Coupling(Bijector):
     def _predictions(self, known: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log sigma of the columns B, both (N, B)."""
         reach = math.sqrt(len(self.halves.known)) + REACH
-        distance = ops.sqrt(at_least(ops.sum(known * known, axis=-1, keepdims=True), reach**2))
-        seen = known * (reach / distance)
+        near = within(known, reach_of(known))
+        distance = ops.sqrt(at_least(ops.sum(near * near, axis=-1, keepdims=True), reach**2))
+        seen = near * (reach / distance)
         features = tanh(matmul(seen, self.projections) + self.biases)
         bounded = ops.concatenate([ops.ones_like(known[:, :1]), features], axis=-1)
         mean = matmul(ops.concatenate([bounded, known], axis=-1), self.location)

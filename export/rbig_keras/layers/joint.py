@@ -13,7 +13,7 @@ from keras import ops
 from rbig_keras.gaussianize import gaussianize
 from rbig_keras.layers.base import Bijector
 from rbig_keras.root import monotone_root
-from rbig_keras.special import Tensor, log_ndtr, magnitude, matmul
+from rbig_keras.special import Tensor, at_most, log_ndtr, magnitude, matmul, reach_of
 
 NEGLIGIBLE, MARGIN = 1e-3, 1e-2
 
@@ -113,6 +113,6 @@ def _log_shares(u: Tensor, log_scales: Tensor) -> Tensor:
     What is left over are differences of squares, small where it matters: the squares themselves,
     1e6 and more far out, would lose 0.06 to rounding in float32.
     """
-    distance = magnitude(u)
+    distance = at_most(magnitude(u), reach_of(u))
     nearest = ops.stop_gradient(ops.min(distance, axis=0, keepdims=True))
     return -0.5 * (distance - nearest) * (distance + nearest) - log_scales

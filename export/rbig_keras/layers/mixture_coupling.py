@@ -13,7 +13,7 @@ from rbig_keras.conditioners import repeating, tanh_log_scale_clamp
 from rbig_keras.layers.base import Bijector
 from rbig_keras.layers.halves import checked_halves
 from rbig_keras.mixtures import MixtureOfGaussians, checked_clip
-from rbig_keras.special import Tensor
+from rbig_keras.special import REACH, Tensor, within
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
@@ -125,5 +125,6 @@ class MixtureCDFCoupling(Bijector):
     def mixture(self, known: Tensor) -> MixtureOfGaussians:
         """Return the mixtures of the columns B (N, B, K), given the columns A."""
         shape = (-1, 3, self.d_b, self.num_components)
-        packed = ops.reshape(ops.cast(self.conditioner(known), known.dtype), shape)
+        seen = within(known, REACH["float32"])  # networks may compute in less than the layer
+        packed = ops.reshape(ops.cast(self.conditioner(seen), known.dtype), shape)
         return MixtureOfGaussians(packed[:, 0], packed[:, 1], self.log_scale_clamp(packed[:, 2]))

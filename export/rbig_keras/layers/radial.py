@@ -12,7 +12,7 @@ from keras import ops
 
 from rbig_keras.layers.base import Bijector
 from rbig_keras.mixtures import MixtureOfGaussians
-from rbig_keras.special import Tensor, at_least, at_most, matmul
+from rbig_keras.special import Tensor, at_least, at_most, matmul, within
 from rbig_numba.kernels.coefficients import LOG_RADIUS_MAX, LOG_RADIUS_REACH, wilson_hilferty
 
 
@@ -86,7 +86,8 @@ class Radial(Bijector):
 
     def _log_radii(self, rows: Tensor, limits: Tensor) -> Tensor:
         """Return log |x| of each group (N, G), within limits."""
-        squares = matmul(rows * rows, ops.cast(self._membership, rows.dtype))
+        near = within(rows, math.exp(1.0 + LOG_RADIUS_MAX))  # sums of squares shall stay finite
+        squares = matmul(near * near, ops.cast(self._membership, rows.dtype))
         log_r = 0.5 * ops.log(at_least(squares, math.exp(-2.0 * LOG_RADIUS_MAX)))
         return at_most(at_least(log_r, limits[0]), limits[1])
 
