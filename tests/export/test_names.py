@@ -214,7 +214,7 @@ def network(width):
         ),
         (
             lambda: make_gaussianization_flow(2, mixture_init_data=[[0.0, 1.0], [np.nan, 2.0]]),
-            "mixture_init_data: row 1, column 0 is nan: all numbers must be finite",
+            r"mixture_init_data: 1 row\(s\) are not finite, the first in row 1, column 0: nan",
         ),
         (
             lambda: make_gaussianization_flow(2, 1, pca_init_data=np.zeros((1, 2))),
