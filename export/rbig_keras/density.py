@@ -133,7 +133,7 @@ class Density(Trained):
         total = ops.sum(counted)
         terms = ops.where(counted > 0.0, counted * nll, 0.0)
         mean = ops.sum(terms) / ops.where(total > 0.0, total, 1.0)
-        return mean + ops.where(ops.all(valid), 0.0, np.nan) + self._penalties()
+        return mean + ops.where(ops.all(valid), ops.zeros_like(mean), np.nan) + self._penalties()
 
     def _penalties(self) -> Any:
         """Return the sum of what regularizers of weights say."""

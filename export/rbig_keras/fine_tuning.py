@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from rbig_keras.density import Density
+from rbig_keras.guards import DivergedError
 from rbig_keras.tables import is_table, row_weights
 
 # Of the norm of all gradients together: a row far out has one of its distance squared.
@@ -102,11 +103,13 @@ def fine_tune(
     ]
     given = {"sample_weight": sample_weight, "validation_data": validation_data}
     try:
-        history = flow.fit(x, **given, callbacks=callbacks, **kwargs)
-        best = held_out_nll()
+        flow.fit(x, **given, callbacks=callbacks, **kwargs)
+    except DivergedError:
+        pass  # the weights are those that the last epoch began with
     except ValueError:
         flow.set_weights(weights)
         raise
+    history, best = flow.history, held_out_nll()
     if not best <= start:
         flow.set_weights(weights)
         best = start

@@ -10,6 +10,10 @@ import numpy as np
 from keras import ops
 
 
+class DivergedError(ValueError):
+    """Weights left the finite numbers, though rows were in order."""
+
+
 class FiniteLoss(keras.callbacks.Callback):
     """Ends training by a ValueError once the loss is NaN, with the weights of the last epoch."""
 
@@ -41,11 +45,11 @@ class FiniteLoss(keras.callbacks.Callback):
             return
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        reason = _reason(self.model)
+        kind, reason = _reason(self.model)
         for variable, value in zip(self._variables(), self._start, strict=True):
             variable.assign(value)
         batches = f"{self._first} to {batch}" if batch > self._first else str(batch)
-        raise ValueError(
+        raise kind(
             f"{self.model.name}: {name} is NaN in batch {batches} of epoch {self._epoch}, both "
             f"counted from 0: {reason}. The weights are those that the epoch began with"
         )
@@ -64,15 +68,16 @@ def checked_loss(results: Any, model: keras.Model) -> Any:
     """
     first = results["loss"] if isinstance(results, dict) else np.ravel(results)[0]
     if math.isnan(first):
-        raise ValueError(f"{model.name}: the loss is NaN: {_reason(model)}")
+        kind, reason = _reason(model)
+        raise kind(f"{model.name}: the loss is NaN: {reason}")
     return results
 
 
-def _reason(model: keras.Model) -> str:
+def _reason(model: keras.Model) -> tuple[type[ValueError], str]:
     for weight in model.weights:
         if not np.isfinite(ops.convert_to_numpy(weight)).all():
-            return (
+            return DivergedError, (
                 f"the weights {weight.path} are not finite: lower the learning rate, or give the "
                 "optimizer a global_clipnorm"
             )
-    return "its rows are not finite, or its sample weights are negative or not finite"
+    return ValueError, "its rows are not finite, or its sample weights are negative or not finite"

@@ -162,6 +162,32 @@ def test_files(model, moons, tmp_path, dtype):
     np.testing.assert_array_equal(numpy(fresh.log_prob(moons)), numpy(other.log_prob(moons)))
 
 
+def test_far_rows(dtype):
+    flow = make_gaussianization_flow(2, 2, num_components=3, dtype=dtype)
+    distances = np.logspace(2, np.log10(np.finfo(dtype).max) - 1, 40)
+    log_p = numpy(flow.log_prob(distances[:, None] * [1.0, -0.5]))
+    assert not np.isnan(log_p).any()
+    assert (np.diff(log_p[np.isfinite(log_p)]) < 0.0).all()
+    assert np.isneginf(log_p[-1])
+
+
+def test_nan_in_a_batch_ends_training_and_leaves_the_weights(moons, dtype):
+    flow = make_gaussianization_flow(2, 1, num_components=3, dtype=dtype)
+    rows = moons[:320].astype(dtype)
+    rows[170, 1] = np.nan
+    flow.compile(keras.optimizers.Adam(0.01))
+    weights = flow.get_weights()
+    with pytest.raises(
+        ValueError, match=r"loss is NaN in batch .* of epoch 0.*rows are not finite"
+    ):
+        flow.fit(((rows[i : i + 32],) for i in range(0, 320, 32)), shuffle=False, verbose=0)
+    assert all((w == now).all() for w, now in zip(weights, flow.get_weights(), strict=True))
+    rows[170] = [1e12, -1e12]
+    flow.fit(rows, verbose=0)
+    assert all(np.isfinite(w).all() for w in flow.get_weights())
+    assert any((w != now).any() for w, now in zip(weights, flow.get_weights(), strict=True))
+
+
 def test_warm_start_training_and_the_way_back(moons):
     x = moons.astype("float32")
     flow = make_coupling_flow(2, 2, 4, (16,))
