@@ -97,12 +97,12 @@ def _clamps(flow: GaussianizationFlow) -> dict[MixtureCDFCoupling, Any]:
 
 
 def _blocks(flow: GaussianizationFlow) -> list[int]:
-    """Return the number of the block, which a rotation begins, that each layer is in.
+    """Return the number of the block, from 0, which a rotation begins, that each layer is in.
 
     By these, not by layers' own numbers, rotations of a diagonal and of a coupling flow draw alike.
     """
     rotations = [isinstance(layer, Householder) for layer in flow.bijector_layers]
-    return np.cumsum(rotations).tolist()
+    return np.maximum(np.cumsum(rotations) - 1, 0).tolist()
 
 
 def _checked(x: Any, flow: GaussianizationFlow) -> np.ndarray:
