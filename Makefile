@@ -6,7 +6,7 @@ READY := .venv/ready
 # Else the first process to need a kernel compiles it, alone.
 WARM = $(BIN)/rbig-numba warm
 
-.PHONY: demo test test-backends lint bench quality clean
+.PHONY: demo test test-bounds test-backends lint bench quality clean
 
 # The same on a person's own data: make demo TABLE=my.csv
 demo: $(READY)
@@ -15,11 +15,19 @@ demo: $(READY)
 
 # Processes of their own: TensorFlow and Dask stay out of the engine's, so that a hidden import of
 # them can't go unseen.
+ENGINE := tests $(foreach part,backends cluster export,--ignore=tests/$(part))
 test: $(READY)
 	@$(WARM) --quiet
-	@$(BIN)/python -m pytest tests $(foreach part,backends cluster export,--ignore=tests/$(part))
+	@$(BIN)/python -m pytest $(ENGINE)
 	@$(BIN)/python -m pytest tests/cluster
 	@$(BIN)/python -m pytest tests/export
+
+# The engine once more, every index of its kernels checked. What looks at compiled code stays out.
+test-bounds: export NUMBA_BOUNDSCHECK = 1
+test-bounds: $(READY)
+	@$(WARM) --quiet
+	@$(BIN)/python -m pytest $(ENGINE) -n 2 -m "not slow" --ignore=tests/test_first_use.py \
+		$(foreach name,assembly cache jit,--ignore=tests/kernels/test_$(name).py)
 
 # One process per backend of Keras: it is chosen at import.
 test-backends: $(READY)

@@ -21,7 +21,8 @@ class HandMade:
     scale: float = 1.0
 
     def arrays(self):
-        return {"shift": np.array([self.shift]), "scale": np.array([self.scale])}
+        arrays = {"shift": np.array([self.shift]), "scale": np.array([self.scale])}
+        return {**arrays, "reach": np.array(np.inf)}
 
 
 def fitted(bijection):
@@ -45,7 +46,10 @@ def test_layers_hold_the_arrays_under_their_names(small_model, dtype):
     flow = export_to_keras(small_model, dtype=dtype, trainable_rotation=False)
     for bijection, layer in zip(small_model.flow_.bijections, flow.bijector_layers, strict=True):
         names = {"log_weights": "logits", "matrix": "q"}
-        for name, array in bijection.arrays().items():
+        arrays = bijection.arrays()
+        reach = arrays.pop("reach", None)
+        assert getattr(layer, "reach", None) == reach
+        for name, array in arrays.items():
             name = names.get(name, name)
             np.testing.assert_array_equal(getattr(layer, name), array.astype(dtype))
             assert getattr(layer, name).dtype == dtype

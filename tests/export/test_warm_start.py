@@ -180,7 +180,7 @@ def coupling_of(conditioner, **kwargs):
         (
             lambda: make_gaussianization_flow(2, 1),
             np.full((5, 2), np.nan),
-            "row 0, column 0 is nan: all numbers must be finite",
+            r"5 row\(s\) are not finite, the first in row 0, column 0: nan",
         ),
         (lambda: make_gaussianization_flow(2, 1), np.ones((5, 2)), r"column\(s\) \[0, 1\] are"),
     ],
