@@ -127,7 +127,7 @@ def test_weights_that_leave_the_floats_are_named_and_come_back(flow):
     flow = keras.models.clone_model(flow)
     weights = flow.get_weights()
     flow.compile(keras.optimizers.SGD(1e30), **WITHOUT)
-    with pytest.raises(ValueError, match=r"householder_\d+/v are not finite: lower the learning rate"):
+    with pytest.raises(ValueError, match=r"householder\w*/v are not finite: lower the"):
         flow.fit(ROWS, verbose=0)
     assert unchanged(flow, weights)
 
