@@ -64,7 +64,8 @@ def _watch(seed, n_cases, hunted):
         cwd=root,
     )
     lines = queue.Queue()
-    threading.Thread(target=_read, args=(worker.stdout, lines), daemon=True).start()
+    reader = threading.Thread(target=_read, args=(worker.stdout, lines))
+    reader.start()
     case, bound = None, FIRST_BOUND
     try:
         while (line := lines.get(timeout=bound)) is not None:
@@ -84,6 +85,8 @@ def _watch(seed, n_cases, hunted):
     finally:
         worker.kill()
         worker.wait()
+        reader.join()
+        worker.stdout.close()
 
 
 def _read(stream, lines):
