@@ -51,7 +51,8 @@ class Affine(Bijection):
         with np.errstate(over="ignore"):  # what overflows is far
             y = np.asfortranarray((x - self.shift) / self.scale)
         log_det = np.full(len(x), -np.log(self.scale).sum())
-        if max(y.max(initial=0.0), -y.min(initial=0.0)) > self.reach:  # a mask takes as long as all the rest
+        # Looked for first: a mask takes as long as all the rest.
+        if max(y.max(initial=0.0), -y.min(initial=0.0)) > self.reach:
             rows, columns = np.nonzero(np.abs(y) > self.reach)
             # Halves: the difference of two doubles may be none.
             half = 0.5 * x[rows, columns] - 0.5 * self.shift[columns]
