@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Thread
 from typing import Any, TypeVar
 
 from joblib import cpu_count
@@ -33,10 +35,38 @@ def n_threads(n_jobs: int | None) -> int:
 def map_threads(
     function: Callable[[Any], Result], items: Iterable[Any], n_jobs: int | None
 ) -> list[Result]:
-    """Return function(item) of each item, in order."""
+    """Return function(item) of each item, in order.
+
+    The caller is one of the threads: making and ending a pool of two took 0.56 ms, a tenth of a fit
+    of 100,000 rows.
+    """
     items = list(items)
     size = min(n_threads(n_jobs), len(items))
     if size < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(function, items))
+    results: dict[int, Result] = {}
+    pending = deque(enumerate(items))
+    errors: list[BaseException] = []
+
+    def taken() -> tuple[int, Any] | None:
+        with suppress(IndexError):  # nothing is left
+            return pending.popleft()
+        return None
+
+    def work() -> None:
+        try:
+            while (task := taken()) is not None:
+                results[task[0]] = function(task[1])
+        except BaseException as error:
+            pending.clear()
+            errors.append(error)
+
+    helpers = [Thread(target=work) for _ in range(size - 1)]
+    for helper in helpers:
+        helper.start()
+    work()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
+    return [results[number] for number in range(len(items))]
