@@ -18,7 +18,7 @@ demo: $(READY)
 ENGINE := tests $(foreach part,backends cluster export,--ignore=tests/$(part))
 test: $(READY)
 	@$(WARM) --quiet
-	@$(BIN)/python -m pytest $(ENGINE)
+	@$(BIN)/python -m pytest $(ENGINE) -n 2
 	@$(BIN)/python -m pytest tests/cluster
 	@$(BIN)/python -m pytest tests/export
 
