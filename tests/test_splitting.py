@@ -33,14 +33,14 @@ def test_shared_rows_are_counted_as_weights_are():
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("far", [50.0, 1e4, 1e30])
+@pytest.mark.parametrize("far", [1e4, 1e30])
 def test_a_row_far_beyond_all_others_is_fitted(seed, far):
     rows = np.random.default_rng(seed).normal(size=(300, 2))
     rows[:, 1] += far * (np.arange(300) == 7)
     load = inputs.loader(RBIG(), rows, None)
     _, loaded = split_rows(load, 32_768, 0.5, np.random.RandomState(seed), None)
-    held_out = loaded.summary.highest[1, 1]
-    assert held_out < 10.0 or far == 50.0
+    assert loaded.summary.highest[1, 1] < 10.0
+    assert loaded.summary.highest[0, 1] > 0.9 * far
 
 
 @pytest.mark.parametrize("seed", range(21))
