@@ -30,6 +30,12 @@ class Moments(NamedTuple):
         lower = self.products / self.weight
         return lower + np.tril(lower, -1).T
 
+    @property
+    def base_log_prob(self) -> float:
+        """Weighted sum of the rows' log-densities under N(0, I), in nats."""
+        squares = np.trace(self.products) + self.weight * (self.mean @ self.mean)
+        return -0.5 * float(squares + self.weight * len(self.mean) * np.log(2.0 * np.pi))
+
     def of_weight(self, weight: float) -> Moments:
         """Return the same moments of rows of another total weight."""
         return Moments(weight, self.mean, self.products * (weight / self.weight))

@@ -118,12 +118,15 @@ def advance(block: Block, bijections: Sequence[Bijection]) -> tuple[Block, Total
             moved.append(rows)
             continue
         columns, log_det = _push(rows, bijections, seconds)
-        with stage(seconds, "evaluate"):
-            weights = rows.row_weights
-            score[:] = weights.sum(), weights @ base_log_prob(columns.T), weights @ log_det
+        weights = rows.row_weights
         if rows is block.train:
             with stage(seconds, "moments"):
                 moments = moments_of(columns, weights)
+                base = moments.base_log_prob  # row by row: 4 % of a fit
+        with stage(seconds, "evaluate"):
+            if rows is block.held_out:
+                base = weights @ base_log_prob(columns.T)
+            score[:] = weights.sum(), base, weights @ log_det
         moved.append(rows._replace(columns=columns.astype(rows.columns.dtype, copy=False)))
     return Block(*moved), Totals(moments, scores, seconds)
 
