@@ -23,58 +23,112 @@ LEAST = 1e-6
 NEAR = 1e-3
 # Of its variance along the axis of a split a component hands this share to the halves' distance.
 SPLIT_SHARE = 0.5
+# Log of the half of the range that a new shape's scales cover, and of the least size there is: a
+# component can't shrink onto ties.
+SPREAD, LEAST_LOG_SIZE = 1.0, -3.5
 # The background: rows that it counts as, and how many times as wide as all rows it is.
 BACKGROUND_ROWS, BACKGROUND_SCALE = 5.0, 2.0
 
 
 class Components(NamedTuple):
-    """Weights (K,), means (K, D) and covariances (K, D, D)."""
+    """K shapes of S scales each, sum_ks w_ks N(m_k, a_ks^2 C_k).
+
+    Known as Gaussian scale mixtures (Wainwright and Simoncelli 2000, "Scale mixtures of Gaussians
+    and the statistics of natural images"), of which Student's t is one (Peel and McLachlan 2000,
+    "Robust mixture modelling using the t distribution").
+
+    Attributes
+    ----------
+    weights : ndarray of shape (K, S)
+        Their sum is 1.
+    means, covariances : ndarray of shape (K, D) and (K, D, D)
+        Of the shapes.
+    sizes : ndarray of shape (K, S)
+        a, in standard deviations; the weighted geometric mean of a shape's is 1.
+    """
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    sizes: np.ndarray
 
     @property
     def within(self) -> np.ndarray:
-        """The covariance within components (D, D), on the average."""
-        return np.tensordot(self.weights, self.covariances, 1)
+        """The covariance of shapes (D, D), on the average."""
+        return np.tensordot(self.weights.sum(axis=1), self.covariances, 1)
+
+    def scaled(self, n_scales: int) -> Components:
+        """Return components of other scales, all shapes' alike and spread out evenly."""
+        sizes = np.exp(SPREAD * np.linspace(-1.0, 1.0, n_scales)) if n_scales > 1 else np.ones(1)
+        weights = self.weights.sum(axis=1, keepdims=True) / n_scales
+        return self._replace(
+            weights=np.repeat(weights, n_scales, axis=1),
+            sizes=np.tile(sizes, (len(self.means), 1)),
+        )
+
+
+def single(mean: np.ndarray, covariance: np.ndarray) -> Components:
+    """Return one Gaussian, its variances raised by MIN_VARIANCE."""
+    floor = MIN_VARIANCE * np.eye(len(mean))
+    return Components(np.ones((1, 1)), mean[None], (covariance + floor)[None], np.ones((1, 1)))
 
 
 class Pairs(NamedTuple):
-    """Rows (P,), component by component, and where each component's begin (K + 1,)."""
+    """Rows (P,), shape by shape, and where each shape's begin (K + 1,)."""
 
     rows: np.ndarray
     starts: np.ndarray
 
     def doubled(self) -> Pairs:
-        """Return those of twice the components, where halves have their parent's rows."""
+        """Return those of twice the shapes, where halves have their parent's rows."""
         starts = np.concatenate([self.starts, self.starts[-1] + self.starts[1:]])
         return Pairs(np.tile(self.rows, 2), starts)
 
 
+class Sums(NamedTuple):
+    """What a step of EM takes; see `kernels.joint_em.add_statistics`."""
+
+    counts: np.ndarray
+    distances: np.ndarray
+    firsts: np.ndarray
+    products: np.ndarray
+    value: np.ndarray
+
+    @property
+    def log_likelihood(self) -> float:
+        """The mean log-density of the rows that sums were taken of, in nats."""
+        return float(self.value[0] / self.counts.sum())
+
+
 class JointSums(NamedTuple):
-    """The statistic that a step of EM takes; see `kernels.joint_em.add_statistics`.
+    """The statistic that a step of EM takes.
 
     Attributes
     ----------
-    log_weights, means, whiteners : ndarray
-        The components.
+    log_weights, means, whiteners, sizes : ndarray
+        The shapes and their scales.
     parents : JointSums or None
-        Components that these are halves of, or halves of halves: a row goes to those whose parents
+        Shapes that these are halves of, or halves of halves: a row goes to those whose parents
         are near it.
     """
 
     log_weights: np.ndarray
     means: np.ndarray
     whiteners: np.ndarray
+    sizes: np.ndarray
     parents: JointSums | None = None
     stage: str = "joint em"
 
-    def zeros(self, n_columns: int) -> tuple[np.ndarray, np.ndarray]:
+    def zeros(self, n_columns: int) -> Sums:
         """Return the sums over no rows."""
-        n_components = len(self.means)
-        products = np.zeros((n_components, n_columns, n_columns))
-        return np.zeros((n_components, n_columns + 2)), products
+        n_shapes, n_scales = self.sizes.shape
+        return Sums(
+            np.zeros((n_shapes, n_scales)),
+            np.zeros((n_shapes, n_scales)),
+            np.zeros((n_shapes, 1 + n_columns)),
+            np.zeros((n_shapes, n_columns, n_columns)),
+            np.zeros(1),
+        )
 
     def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
         """Add columns (D, N) with row weights (N,) to sums."""
@@ -93,15 +147,15 @@ class JointSums(NamedTuple):
         pairs: Pairs,
         sums: tuple[np.ndarray, ...],
     ) -> None:
-        """Add pairs of rows and components to sums."""
-        joint_em.add_statistics(columns, weights, self[:3], tuple(pairs), *sums)
+        """Add pairs of rows and shapes to sums."""
+        joint_em.add_statistics(columns, weights, self[:4], tuple(pairs), tuple(sums))
 
     def pairs(self, columns: np.ndarray, least: float) -> Pairs:
-        """Return the pairs of rows and components with a responsibility of `least` or more."""
-        n_components = len(self.means)
-        likely = np.empty((n_components, columns.shape[1]), bool)
-        log_least = np.log(min(least, 0.5 / n_components))
-        joint_em.mark_likely(columns, np.ones(columns.shape[1]), self[:3], log_least, likely)
+        """Return the pairs of rows and shapes with a responsibility of `least` or more."""
+        n_shapes = len(self.means)
+        likely = np.empty((n_shapes, columns.shape[1]), bool)
+        log_least = np.log(min(least, 0.5 / n_shapes))
+        joint_em.mark_likely(columns, np.ones(columns.shape[1]), self[:4], log_least, likely)
         starts = np.concatenate([[0], np.cumsum(likely.sum(axis=1))])
         # A copy: `nonzero` returns a strided view, and kernels would be compiled for these too.
         return Pairs(np.ascontiguousarray(np.nonzero(likely)[1]), starts)
@@ -109,41 +163,48 @@ class JointSums(NamedTuple):
     def log_likelihood(self, columns: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted sum of the log-densities of columns (D, N), in nats."""
         none = np.empty((0, len(weights)), bool)
-        return float(joint_em.mark_likely(columns, weights, self[:3], 0.0, none))
+        return float(joint_em.mark_likely(columns, weights, self[:4], 0.0, none))
 
 
 def joint_sums(components: Components) -> JointSums:
     """Return the statistic of components, inverted once and not for each part of the rows."""
-    weights, means, covariances = components
-    return JointSums(np.log(weights), means, np.linalg.inv(np.linalg.cholesky(covariances)))
+    weights, means, covariances, sizes = components
+    whiteners = np.linalg.inv(np.linalg.cholesky(covariances))
+    return JointSums(np.log(weights), means, whiteners, sizes)
 
 
 Gather = Callable[[JointSums], tuple[np.ndarray, ...]]
 """Sums a statistic up over rows."""
 
 
-def log_likelihood(sums: np.ndarray) -> float:
-    """Return the mean log-density of the rows that sums were taken of, in nats."""
-    return float(sums[0, -1] / sums[:, 0].sum())
-
-
-def updated(
-    components: Components, sums: np.ndarray, products: np.ndarray, strength: float
-) -> Components:
+def updated(components: Components, sums: Sums, strength: float) -> Components:
     """Return the components after a step of EM, those left out that find no row.
 
+    With q_k = sum_s r_ks / a_ks^2 a shape's mean and covariance are sum q x / sum q and
+    sum q (x - m) (x - m)' / sum r; a_ks^2 is sum r d / (D sum r), d the squared length of the
+    whitened row, over the weighted geometric mean of a shape's.
+
     Covariances have an inverse Wishart prior, as in Fraley and Raftery (2007), "Bayesian
-    regularization for normal mixture estimation": they are averaged with the covariance within
-    components, which counts as `strength` rows.
+    regularization for normal mixture estimation": they are averaged with the covariance of shapes,
+    which counts as `strength` rows. Scales have one too, those of all shapes together, of one row.
     """
-    kept = sums[:, 0] >= 1.0
-    counts, prior = sums[kept, 0], components.within
-    shifts = sums[kept, 1:-1] / counts[:, None]
-    scatter = products[kept] + np.swapaxes(np.tril(products[kept], -1), 1, 2)
-    scatter -= counts[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
-    covariances = (scatter + strength * prior) / (counts + strength)[:, None, None]
+    kept = sums.counts.sum(axis=1) >= 1.0
+    counts, firsts, products = sums.counts[kept], sums.firsts[kept], sums.products[kept]
+    totals, precisions, prior = counts.sum(axis=1), firsts[:, 0], components.within
+    shifts = firsts[:, 1:] / precisions[:, None]
+    scatter = products + np.swapaxes(np.tril(products, -1), 1, 2)
+    scatter -= precisions[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
+    covariances = (scatter + strength * prior) / (totals + strength)[:, None, None]
     covariances += MIN_VARIANCE * np.eye(len(prior))
-    return Components(counts / counts.sum(), components.means[kept] + shifts, covariances)
+    counts = counts + counts.sum(axis=0) / totals.sum()
+    distances = sums.distances[kept]
+    distances = distances + distances.sum(axis=0) / totals.sum()
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    log_sizes = 0.5 * np.log(np.maximum(distances / counts, np.finfo(float).tiny))
+    log_sizes -= (shares * log_sizes).sum(axis=1, keepdims=True)
+    weights = shares * (totals / totals.sum())[:, None]
+    sizes = np.exp(np.maximum(log_sizes, LEAST_LOG_SIZE))
+    return Components(weights, components.means[kept] + shifts, covariances, sizes)
 
 
 def split(components: Components, random_state: np.random.RandomState) -> Components:
@@ -158,9 +219,10 @@ def split(components: Components, random_state: np.random.RandomState) -> Compon
     step = _products(covariances, axes)
     step *= np.sqrt(SPLIT_SHARE / (axes * step).sum(axis=1))[:, None]
     return Components(
-        np.tile(components.weights, 2) / 2.0,
+        np.tile(components.weights, (2, 1)) / 2.0,
         np.concatenate([components.means - step, components.means + step]),
         np.tile(covariances - step[:, :, None] * step[:, None, :], (2, 1, 1)),
+        np.tile(components.sizes, (2, 1)),
     )
 
 
@@ -187,20 +249,23 @@ def refined(
         statistic = joint_sums(components)
         if halvings and len(components.weights) == n_components:
             statistic = statistic._replace(parents=parents)
-        sums, products = gather(statistic)
-        sums, products = _rounded_sums(sums, products)
-        components = updated(components, sums, products, strength)
+        sums = _rounded(Sums(*gather(statistic)))
+        components = updated(components, sums, strength)
     return components
 
 
-def _rounded_sums(sums: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.maximum(sums[:, 0], np.finfo(float).tiny)
-    squares = np.maximum(np.diagonal(products, axis1=1, axis2=2), np.finfo(float).tiny)
-    widths = np.sqrt(squares)
-    firsts = rounded(sums[:, 1:-1], widths * np.sqrt(counts)[:, None])
-    return (
-        np.column_stack([rounded(sums[:, 0], counts), firsts, sums[:, -1]]),
-        rounded(products, widths[:, :, None] * widths[:, None, :]),
+def _rounded(sums: Sums) -> Sums:
+    tiny = np.finfo(float).tiny
+    counts, distances = np.maximum(sums.counts, tiny), np.maximum(sums.distances, tiny)
+    squares = np.maximum(np.diagonal(sums.products, axis1=1, axis2=2), tiny)
+    widths, totals = np.sqrt(squares), np.maximum(sums.firsts[:, :1], tiny)
+    units = np.column_stack([totals, widths * np.sqrt(totals)])
+    return Sums(
+        rounded(sums.counts, counts),
+        rounded(sums.distances, distances),
+        rounded(sums.firsts, units),
+        rounded(sums.products, widths[:, :, None] * widths[:, None, :]),
+        sums.value,
     )
 
 
@@ -208,19 +273,22 @@ def joint_mixture(components: Components, n_rows: float) -> JointMixture:
     """Return the bijection of components and a background one, of BACKGROUND_ROWS rows' weight.
 
     The background is the tail rule, as in the mixture of a column: BACKGROUND_SCALE times as wide
-    as all rows.
+    as all rows, of scales as the shapes have on the average.
     """
-    weights, means, covariances = components
-    share = BACKGROUND_ROWS / (BACKGROUND_ROWS + n_rows)
-    mean = weights @ means
-    between = np.einsum("k,ki,kj->ij", weights, means - mean, means - mean)
+    weights, means, covariances, sizes = components
+    share, totals = BACKGROUND_ROWS / (BACKGROUND_ROWS + n_rows), weights.sum(axis=1)
+    mean, log_sizes = totals @ means, np.log(sizes)
+    between = np.einsum("k,ki,kj->ij", totals, means - mean, means - mean)
     wide = BACKGROUND_SCALE**2 * (components.within + between)
     factors = np.linalg.cholesky(np.concatenate([covariances, wide[None]]))
     scales = np.diagonal(factors, axis1=1, axis2=2)
     slopes = np.eye(len(mean)) - scales[:, :, None] * np.linalg.inv(factors)
+    pooled = weights.sum(axis=0)
+    mean_sizes = (weights * log_sizes).sum(axis=0) / pooled
     return JointMixture(
-        np.log(np.append(weights * (1.0 - share), share)),
+        np.log(np.vstack([weights * (1.0 - share), share * pooled])),
         np.concatenate([means, mean[None]]),
         np.log(scales),
         np.tril(slopes, -1),
+        np.vstack([log_sizes, mean_sizes]),
     )

@@ -26,7 +26,8 @@ from rbig_numba.kernels import (
 
 _ROW, _ROWS, _CUBE = float64[::1], float64[:, ::1], float64[:, :, ::1]
 _BINS = int32[::1]
-_COMPONENTS = types.Tuple((_ROW, _ROWS, _CUBE))
+_SHAPES = types.Tuple((_ROWS, _ROWS, _CUBE, _ROWS))
+_SUMS = types.Tuple((_ROWS, _ROWS, _ROWS, _CUBE, _ROW))
 _PAIRS = types.UniTuple(int64[::1], 2)
 _LIMITS, _CONSTANTS = types.UniTuple(float64, 2), types.UniTuple(float64, 3)
 
@@ -35,8 +36,8 @@ _FIT: list[tuple[Any, tuple[types.Type, ...]]] = [
     (joint.forward, (_ROWS, _ROW, _ROWS, _ROWS, _CUBE, _ROWS, _ROW)),
     (em.ascend, (_ROWS, float64, int64, float64, _ROWS)),
     (mixture.forward, (_ROWS, _ROWS, _ROWS, _ROWS, _ROWS, _ROW)),
-    (joint_em.add_statistics, (_ROWS, _ROW, _COMPONENTS, _PAIRS, _ROWS, _CUBE)),
-    (joint_em.mark_likely, (_ROWS, _ROW, _COMPONENTS, float64, boolean[:, ::1])),
+    (joint_em.add_statistics, (_ROWS, _ROW, _SHAPES, _PAIRS, _SUMS)),
+    (joint_em.mark_likely, (_ROWS, _ROW, _SHAPES, float64, boolean[:, ::1])),
     (linear.rotate, (_ROWS, _ROWS, _ROWS)),
     (search.merge_cheapest, (_ROWS, _ROWS)),
     (histogram.place_edges, (_ROW, _ROW, _ROW)),
