@@ -1,9 +1,11 @@
 """Mixtures with full covariances, grown by splitting."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import multivariate_normal
+from scipy.stats import multivariate_normal, multivariate_t
 from sklearn.mixture import GaussianMixture
 
 from rbig_numba.bijections import components as mixtures
@@ -27,10 +29,15 @@ def gather_of(side):
     return lambda statistic: side.gather([], statistic)
 
 
+def sums_of(side, components):
+    return mixtures.Sums(*side.gather([], joint_sums(components)))
+
+
 def log_density(components, rows):
     terms = [
-        np.log(w) + multivariate_normal(m, c).logpdf(rows)
-        for w, m, c in zip(*components, strict=True)
+        np.log(w) + multivariate_normal(mean, size**2 * covariance).logpdf(rows)
+        for weights, mean, covariance, sizes in zip(*components, strict=True)
+        for w, size in zip(weights, sizes, strict=True)
     ]
     return logsumexp(terms, axis=0)
 
@@ -56,27 +63,27 @@ def blobs():
 def start(blobs):
     rng = np.random.default_rng(1)
     covariances = np.stack([np.diag(rng.uniform(0.5, 2.0, 3)) for _ in range(4)])
-    return Components(np.full(4, 0.25), rng.normal(size=(4, 3)), covariances)
+    return Components(np.full((4, 1), 0.25), rng.normal(size=(4, 3)), covariances, np.ones((4, 1)))
 
 
 def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
-    sums, products = side_of(blobs[0]).gather([], joint_sums(start))
-    ours = mixtures.updated(start, sums, products, 0.0)
+    sums = sums_of(side_of(blobs[0]), start)
+    ours = mixtures.updated(start, sums, 0.0)
     theirs = GaussianMixture(
         4,
         max_iter=1,
         tol=0.0,
         reg_covar=mixtures.MIN_VARIANCE,
-        weights_init=start.weights,
+        weights_init=start.weights[:, 0],
         means_init=start.means,
         precisions_init=np.linalg.inv(start.covariances),
     )
     with pytest.warns(UserWarning, match="did not converge"):
         theirs.fit(blobs[0])
-    np.testing.assert_allclose(ours.weights, theirs.weights_, rtol=1e-9)
+    np.testing.assert_allclose(ours.weights[:, 0], theirs.weights_, rtol=1e-9)
     np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(ours.covariances, theirs.covariances_, rtol=1e-8, atol=1e-9)
-    assert mixtures.log_likelihood(sums) == pytest.approx(
+    assert sums.log_likelihood == pytest.approx(
         log_density(start, blobs[0]).mean(), rel=1e-10
     )
 
@@ -87,11 +94,10 @@ def test_steps_with_the_near_components_are_nearly_those_with_all(blobs, start):
     near = crowd.near(start)
     assert [pairs.starts[-1] for pairs in near] == [len(pairs.rows) for pairs in near]
     assert sum(len(pairs.rows) for pairs in near) < 3.9 * len(blobs[0])
-    some, all_ = crowd.sums(start, near), side_of(blobs[0]).gather([], joint_sums(start))
-    difference = mixtures.log_likelihood(all_[0]) - mixtures.log_likelihood(some[0])
-    assert 0.0 < difference < 3 * mixtures.NEAR
-    np.testing.assert_allclose(some[0][:, 0].sum(), len(blobs[0]))
-    np.testing.assert_allclose(some[0][:, 0], all_[0][:, 0], atol=mixtures.NEAR * len(blobs[0]))
+    some, all_ = crowd.sums(start, near), sums_of(side_of(blobs[0]), start)
+    assert 0.0 < all_.log_likelihood - some.log_likelihood < 3 * mixtures.NEAR
+    np.testing.assert_allclose(some.counts.sum(), len(blobs[0]))
+    np.testing.assert_allclose(some.counts, all_.counts, atol=mixtures.NEAR * len(blobs[0]))
     assert crowd.log_prob(start) == pytest.approx(log_density(start, blobs[0]).mean(), rel=1e-9)
 
 
@@ -105,9 +111,8 @@ def test_halves_have_the_rows_of_their_parent(blobs, start):
 
 
 def test_the_prior_averages_covariances(blobs, start):
-    sums, products = side_of(blobs[0]).gather([], joint_sums(start))
-    free = mixtures.updated(start, sums, products, 0.0)
-    tied = mixtures.updated(start, sums, products, 1e9)
+    sums = sums_of(side_of(blobs[0]), start)
+    free, tied = (mixtures.updated(start, sums, strength) for strength in (0.0, 1e9))
     assert np.abs(free.covariances - free.covariances[0]).max() > 0.1
     np.testing.assert_allclose(tied.covariances - tied.covariances[0], 0.0, atol=1e-3)
 
@@ -116,8 +121,8 @@ def test_a_component_without_rows_is_left_out(blobs, start):
     means = start.means.copy()
     means[2] = 1e3
     lonely = start._replace(means=means)
-    sums, products = side_of(blobs[0]).gather([], joint_sums(lonely))
-    assert len(mixtures.updated(lonely, sums, products, 1.0).weights) == 3
+    sums = sums_of(side_of(blobs[0]), lonely)
+    assert len(mixtures.updated(lonely, sums, 1.0).weights) == 3
 
 
 def test_halves_keep_mean_and_covariance(start):
@@ -136,7 +141,8 @@ def test_growth_reaches_the_density_that_rows_come_from(blobs):
     train, held_out = blobs
     grown = grown_of(train, held_out)
     centres = np.array([[-2.0, 0.0, 0.0], [1.0, 1.5, 0.0], [1.0, -1.5, 1.0]])
-    truth = Components(np.full(3, 1 / 3), centres, np.stack([0.09 * np.eye(3)] * 3))
+    covariances, ones = np.stack([0.09 * np.eye(3)] * 3), np.ones((3, 1))
+    truth = Components(ones / 3, centres, covariances, ones)
     assert grown.worth == pytest.approx(log_density(grown.components, held_out).mean(), rel=1e-9)
     assert grown.worth > log_density(truth, held_out).mean() - 0.02
 
@@ -165,9 +171,10 @@ def test_the_bijection_has_the_density_of_components_and_background(blobs, start
     bijection = mixtures.joint_mixture(start, 4000.0)
     z, log_det = bijection.forward(blobs[1])
     share = mixtures.BACKGROUND_ROWS / (mixtures.BACKGROUND_ROWS + 4000.0)
-    mean = start.weights @ start.means
-    spread = start.means - mean
-    wide = start.within + np.einsum("k,ki,kj->ij", start.weights, spread, spread)
+    weights = start.weights[:, 0]
+    spread = start.means - weights @ start.means
+    wide = start.within + np.einsum("k,ki,kj->ij", weights, spread, spread)
+    mean = weights @ start.means
     background = multivariate_normal(mean, mixtures.BACKGROUND_SCALE**2 * wide)
     expected = np.logaddexp(
         np.log1p(-share) + log_density(start, blobs[1]),
@@ -216,3 +223,49 @@ def test_halves_that_find_no_row_are_left_out(blobs, start):
 )
 def test_more_rows_split_components_again(n_components, ratio, expected):
     assert growth.halvings(n_components, ratio) == expected
+
+
+@pytest.fixture(scope="module")
+def student():
+    """Rows (6000, 5) of Student's t, nu = 3, their covariance's factor, and as many held out."""
+    rng = np.random.default_rng(5)
+    factor = np.linalg.cholesky(0.5 + 0.5 * np.eye(5))
+    rows = rng.standard_normal((12000, 5)) @ factor.T
+    return np.split(rows / np.sqrt(rng.chisquare(3, 12000) / 3)[:, None], 2)
+
+
+def test_several_scales_reach_a_heavy_tailed_density(student):
+    grown = grown_of(*student)
+    assert grown.components.weights.shape[1] > 1
+    truth = multivariate_t(shape=0.5 + 0.5 * np.eye(5), df=3).logpdf(student[1]).mean()
+    assert grown.worth > truth - 0.02
+    with patch.object(growth, "SCALES", (1,)):
+        assert grown_of(*student).worth < grown.worth - 0.05
+
+
+def test_sizes_keep_their_mean_and_their_order(student):
+    start = mixtures.single(np.zeros(5), np.cov(student[0].T)).scaled(4)
+    for _ in range(30):
+        start = mixtures.updated(start, sums_of(side_of(student[0]), start), 1.0)
+    np.testing.assert_allclose((start.weights * np.log(start.sizes)).sum(), 0.0, atol=1e-12)
+    assert (np.diff(start.sizes[0]) > 0).all()
+    assert start.weights.sum() == pytest.approx(1.0)
+
+
+def test_a_step_never_loses_likelihood(student):
+    one = mixtures.single(np.zeros(5), np.cov(student[0].T)).scaled(3)
+    components = mixtures.split(one, np.random.RandomState(0))
+    values = []
+    for _ in range(20):
+        sums = sums_of(side_of(student[0]), components)
+        values.append(sums.log_likelihood)
+        components = mixtures.updated(components, sums, 0.0)
+    assert np.diff(values).min() > -1e-5
+    assert values[-1] > values[0] + 0.1
+
+
+def test_scales_that_find_no_row_are_left_out(blobs):
+    start = mixtures.single(np.zeros(3), np.eye(3)).scaled(3)
+    far = start._replace(sizes=np.array([[0.5, 1.0, 1e9]]))
+    sums = sums_of(side_of(blobs[0]), far)
+    assert mixtures.updated(far, sums, 1.0).weights.shape == (1, 2)

@@ -178,7 +178,7 @@ Gather = Callable[[JointSums], tuple[np.ndarray, ...]]
 
 
 def updated(components: Components, sums: Sums, strength: float) -> Components:
-    """Return the components after a step of EM, those left out that find no row.
+    """Return the components after a step of EM; shapes and scales that find no row are left out.
 
     With q_k = sum_s r_ks / a_ks^2 a shape's mean and covariance are sum q x / sum q and
     sum q (x - m) (x - m)' / sum r; a_ks^2 is sum r d / (D sum r), d the squared length of the
@@ -188,8 +188,8 @@ def updated(components: Components, sums: Sums, strength: float) -> Components:
     regularization for normal mixture estimation": they are averaged with the covariance of shapes,
     which counts as `strength` rows. Scales have one too, those of all shapes together, of one row.
     """
-    kept = sums.counts.sum(axis=1) >= 1.0
-    counts, firsts, products = sums.counts[kept], sums.firsts[kept], sums.products[kept]
+    kept, used = sums.counts.sum(axis=1) >= 1.0, sums.counts.sum(axis=0) >= 1.0
+    counts, firsts, products = sums.counts[kept][:, used], sums.firsts[kept], sums.products[kept]
     totals, precisions, prior = counts.sum(axis=1), firsts[:, 0], components.within
     shifts = firsts[:, 1:] / precisions[:, None]
     scatter = products + np.swapaxes(np.tril(products, -1), 1, 2)
@@ -197,7 +197,7 @@ def updated(components: Components, sums: Sums, strength: float) -> Components:
     covariances = (scatter + strength * prior) / (totals + strength)[:, None, None]
     covariances += MIN_VARIANCE * np.eye(len(prior))
     counts = counts + counts.sum(axis=0) / totals.sum()
-    distances = sums.distances[kept]
+    distances = sums.distances[kept][:, used]
     distances = distances + distances.sum(axis=0) / totals.sum()
     shares = counts / counts.sum(axis=1, keepdims=True)
     log_sizes = 0.5 * np.log(np.maximum(distances / counts, np.finfo(float).tiny))

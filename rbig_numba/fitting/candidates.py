@@ -164,7 +164,7 @@ def joint(search: Search) -> Finish | None:
             search.random_state,
         )
         grown = growth.grow(ground)
-    if grown.size < 2:
+    if grown.components.weights.size < 2:
         return None
 
     n_halvings = growth.halvings(grown.size, search.moments.weight / train.weights.sum())
