@@ -16,7 +16,7 @@ from rbig_numba.statistics import Moments
 # covariances that need no shrinking, and rows of more take minutes without.
 BROAD, WIDE = 16, 64
 # How a fit may open, and rows of either side that these compete on: so many, or for each column.
-OPENINGS = (
+OPENINGS: tuple[tuple[str, ...], ...] = (
     ("mixture", "joint"),
     ("joint",),
     5 * ("mixture",) + ("joint",),
@@ -26,6 +26,8 @@ OPENINGS = (
 OPENING_ROWS, OPENING_ROWS_PER_COLUMN = 2048, 32
 # Seconds that competing openings take, and their share of what is left of a fit's.
 OPENING_SECONDS, OPENING_SHARE = 3.0, 0.3
+# Blocks that compete at most, times columns: each costs D^2 multiply-adds a row, and more to find.
+WIDE_BLOCKS, FEWEST_BLOCKS = 3200, 6
 # Share of the seconds left that a search takes: all rows are to be fitted in the others.
 SEARCH_SHARE = 0.5
 # Rows below which openings don't compete: one row has no variance.
@@ -35,6 +37,13 @@ FEWEST_ROWS = 32
 def competing(n_columns: int) -> list[str]:
     """Return the kinds of blocks that compete for tables of so many columns."""
     return [kind for kind in KINDS if kind != "whitening" or n_columns >= WIDE]
+
+
+def most_blocks(plan: Plan, n_columns: int) -> int:
+    """Return how many blocks a plan has for tables of so many columns at most."""
+    if plan.blocks != "auto" or n_columns < WIDE:
+        return plan.n_blocks
+    return min(plan.n_blocks, max(WIDE_BLOCKS // n_columns, FEWEST_BLOCKS))
 
 
 def openings(n_columns: int) -> list[tuple[str, ...]]:
@@ -91,9 +100,12 @@ class Contest:
             elif self.fresh:
                 self.kinds = list(self._best_opening(search))
         while self.kinds:
-            finish = self._found(self.kinds.pop(0), search)
+            kind = self.kinds.pop(0)
+            finish = self._found(kind, search)
             if finish is not None:
                 return finish
+            if len(moments.mean) >= WIDE:  # a search of 300 columns takes seconds
+                self.gains.pop(kind, None)
         finish = self._best_kind(search) if self.plan.blocks == "auto" else None
         if finish is None and number == 0 and self.fresh:
             finish = self._found("mixture", search)

@@ -12,7 +12,7 @@ import numpy as np
 from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.bijections.whitening import FEWEST_ROWS, Shrinkage, Spread
 from rbig_numba.fitting.candidates import GRID_ROWS, Finish, Plan
-from rbig_numba.fitting.contest import Contest
+from rbig_numba.fitting.contest import Contest, most_blocks
 from rbig_numba.fitting.latents import latents_of
 from rbig_numba.fitting.splitting import Rows, standardisation_of
 from rbig_numba.flow import Flow
@@ -93,10 +93,10 @@ def fit_flow(
     has_held_out = bool(rows.summary.counts[1])
     key = "held_out" if has_held_out else "train"
     history: list[dict] = []
-    best = None
+    n_blocks, best = most_blocks(plan, rows.summary.lowest.shape[1]), None
     with within(deadline), suppress(TimeIsUp):
         best = steps.begin(start)[key] if start else None
-        while len(history) < plan.n_blocks:
+        while len(history) < n_blocks:
             started = time.perf_counter()
             if history and not deadline.allows(history[-1]["seconds"]):
                 break
@@ -195,7 +195,7 @@ class _Steps:
         self.log_prob = np.array([side.log_prob for side in sides])
         if not self.rows.summary.counts[1]:
             self.log_prob[1] = np.nan
-        record = {"block": 1, **_described(block), **self.scores(), "profile": {}}
+        record: dict = {"block": 1, **_described(block), **self.scores(), "profile": {}}
         return record | {"gain": None, "seconds": time.perf_counter() - started}
 
     def scores(self) -> dict[str, float | None]:
