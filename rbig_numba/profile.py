@@ -1,11 +1,16 @@
-"""Seconds by stage of a fit, and those that it may take."""
+"""Seconds by stage of a fit, those that it may take, and what it says of itself meanwhile."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+
+class TimeIsUp(Exception):
+    """Raised by whatever works when a fit has no time left; the fit ends with what it has."""
 
 
 class Deadline(NamedTuple):
@@ -17,10 +22,60 @@ class Deadline(NamedTuple):
         """Whether so many seconds are left."""
         return time.perf_counter() + seconds <= self.at
 
+    def check(self) -> None:
+        """Raise TimeIsUp once it is over."""
+        if time.perf_counter() > self.at:
+            raise TimeIsUp
+
+    def part(self, share: float) -> Deadline:
+        """Return the deadline of a share of what is left."""
+        now = time.perf_counter()
+        return Deadline(now + share * max(self.at - now, 0.0))
+
+
+NEVER = Deadline(float("inf"))
+
+# What each step of a search would otherwise have to be told, through all calls.
+_current: ContextVar[Deadline] = ContextVar("deadline", default=NEVER)
+
+
+def current_deadline() -> Deadline:
+    """Return the deadline of the work that this thread does."""
+    return _current.get()
+
+
+@contextmanager
+def within(deadline: Deadline) -> Iterator[Deadline]:
+    """Let work end with TimeIsUp at a deadline, or at that of the work around it; yield which."""
+    sooner = min(deadline, _current.get())
+    token = _current.set(sooner)
+    try:
+        yield sooner
+    finally:
+        _current.reset(token)
+
+
+class Report(NamedTuple):
+    """What a fit tells while it runs.
+
+    Attributes
+    ----------
+    block : callable
+        Takes each block's record as soon as it is fitted.
+    doing : callable
+        Takes what is being done, in a few words.
+    """
+
+    block: Callable[[dict[str, Any]], None]
+    doing: Callable[[str], None]
+
+
+SILENT = Report(lambda record: None, lambda text: None)
+
 
 def deadline_in(seconds: float | None) -> Deadline:
     """Return when so many seconds are over: never, if None."""
-    return Deadline(float("inf") if seconds is None else time.perf_counter() + seconds)
+    return NEVER if seconds is None else Deadline(time.perf_counter() + seconds)
 
 
 @contextmanager

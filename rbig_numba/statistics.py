@@ -188,6 +188,31 @@ class Statistic(Protocol):
         """Add columns (D, N) with row weights (N,) to sums."""
 
 
+class MomentSums(NamedTuple):
+    """The statistic of moments: total weight, sums, and products about a centre (D,)."""
+
+    centre: np.ndarray
+    stage: str = "moments"
+
+    def zeros(self, n_columns: int) -> tuple[np.ndarray, ...]:
+        """Return the sums over no rows."""
+        return np.zeros(1), np.zeros(n_columns), np.zeros((n_columns, n_columns))
+
+    def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
+        """Add columns (D, N) with row weights (N,) to sums."""
+        shifted = columns - self.centre[:, None]
+        weighted = shifted * weights
+        sums[0][0] += weights.sum()
+        sums[1][:] += weighted.sum(axis=1)
+        sums[2][:] += weighted @ shifted.T
+
+    def moments(self, sums: tuple[np.ndarray, ...]) -> Moments:
+        """Return the moments of the rows that were summed up."""
+        weight, step = float(sums[0][0]), sums[1] / sums[0]
+        products = np.tril(sums[2] - weight * np.outer(step, step))
+        return Moments(weight, self.centre + step, products)
+
+
 class Sums(NamedTuple):
     """Sums of a statistic over the training rows, and thread-seconds by stage."""
 

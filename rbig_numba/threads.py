@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from joblib import cpu_count
 
+from rbig_numba.profile import current_deadline
+
 # Rows a thread works on at a time: below 4,096 Python's share of the time shows. Not a
 # power of two: columns 64 KiB apart share sets of a cache, and rotations take 1.5 times as long.
 BLOCK_ROWS = 8000
@@ -38,12 +40,17 @@ def map_threads(
     """Return function(item) of each item, in order.
 
     The caller is one of the threads, and no pool is made and ended: a fit does this four times a
-    block.
+    block. No item is begun behind the deadline of the caller's work.
     """
-    items = list(items)
+    items, deadline = list(items), current_deadline()
     size = min(n_threads(n_jobs), len(items))
+
+    def timed(item: Any) -> Result:
+        deadline.check()
+        return function(item)
+
     if size < 2:
-        return [function(item) for item in items]
+        return [timed(item) for item in items]
     results: dict[int, Result] = {}
     pending = deque(enumerate(items))
     errors: list[BaseException] = []
@@ -56,7 +63,7 @@ def map_threads(
     def work() -> None:
         try:
             while (task := taken()) is not None:
-                results[task[0]] = function(task[1])
+                results[task[0]] = timed(task[1])
         except BaseException as error:
             pending.clear()
             errors.append(error)

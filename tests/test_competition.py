@@ -7,7 +7,7 @@ from sklearn.datasets import make_moons
 
 from rbig_numba import RBIG
 
-KINDS = ["mixture", "joint", "radial", "coupling"]
+KINDS = ["mixture", "joint", "radial", "coupling", "whitening"]
 
 
 def ring(n_rows, n_columns=2, seed=0):
@@ -76,7 +76,8 @@ def test_a_list_fixes_the_kinds():
     kinds = [record["kind"] for record in model.history_]
     # In their order; a kind that finds nothing is left out.
     assert kinds[:2] == ["mixture", "joint"]
-    assert kinds[2:] in (["radial", "coupling"], ["radial"], ["coupling"], [])
+    assert kinds[2:-1] in (["radial", "coupling"], ["radial"], ["coupling"], [])
+    assert kinds[-1] == "rotation + affine"
 
 
 @pytest.mark.parametrize("kind", KINDS)

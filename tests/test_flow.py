@@ -11,7 +11,7 @@ from rbig_numba.chunks.sources import ArraySource
 from rbig_numba.fitting.candidates import GRID_ROWS, Plan
 from rbig_numba.fitting.loop import fit_flow
 from rbig_numba.flow import Flow, base_log_prob
-from rbig_numba.profile import deadline_in
+from rbig_numba.profile import NEVER, SILENT
 from rbig_numba.threads import BLOCK_ROWS
 
 PLAN = Plan(
@@ -37,7 +37,7 @@ def fitted():
     rows = load_local(
         ArraySource(ring(4000)), None, Split(seed=0, limit=0, sample_size=GRID_ROWS), 1
     )
-    return fit_flow(rows, PLAN, np.random.RandomState(0), deadline_in(None), lambda record: None)
+    return fit_flow(rows, PLAN, np.random.RandomState(0), NEVER, SILENT)
 
 
 @pytest.fixture(scope="module")

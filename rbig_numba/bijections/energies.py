@@ -11,8 +11,8 @@ from rbig_numba.bijections.base import as_columns
 from rbig_numba.kernels import linear, radial
 from rbig_numba.kernels.coefficients import LOG_RADIUS_MAX
 
-# Rows that correlations are taken of.
-ENERGY_ROWS = 8192
+# Rows that correlations are taken of at most, and multiply-adds, which bind from 247 columns on.
+ENERGY_ROWS, ENERGY_WORK = 8192, 5e8
 # Added to squares of columns of variance 1: logarithms of small numbers are no outliers then.
 ENERGY_FLOOR = 0.1
 # Standard errors of a correlation, above which it is one.
@@ -67,8 +67,9 @@ def energy_groups(sample: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
     list of ndarray of shape (D,)
         Each as in `Radial`; empty if nothing correlates.
     """
-    weights = weights[:ENERGY_ROWS]
-    correlation = _energy_correlation(as_columns(sample[:ENERGY_ROWS]), weights)
+    n_rows = min(ENERGY_ROWS, int(ENERGY_WORK / sample.shape[1] ** 2))
+    weights = weights[:n_rows]
+    correlation = _energy_correlation(as_columns(sample[:n_rows]), weights)
     np.fill_diagonal(correlation, 0.0)
     standard_error = np.sqrt(np.square(weights).sum()) / weights.sum()
     active = np.flatnonzero(correlation.max(axis=1, initial=0.0) > SIGNIFICANCE * standard_error)

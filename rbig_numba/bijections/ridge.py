@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from rbig_numba.profile import current_deadline
 from rbig_numba.rounding import rounded
 from rbig_numba.threads import row_blocks
 
@@ -41,6 +42,7 @@ class Ridge:
 
     def fit(self, targets: np.ndarray) -> np.ndarray:
         """Return coefficients for targets (S, B), or for one of each penalty, (S, P, B)."""
+        current_deadline().check()
         targets = targets.reshape(len(targets), -1, targets.shape[-1])
         weighted = targets * self.shares[:, None, None]
         squares = np.einsum("spb,spb->pb", weighted, targets)
@@ -58,6 +60,7 @@ class Ridge:
 
 def values_of(features: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     """Return what coefficients (1 + F, ...) say of rows of features (S, 1 + F)."""
+    current_deadline().check()
     return np.tensordot(features, coefficients, 1)
 
 

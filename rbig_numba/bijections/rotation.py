@@ -56,8 +56,7 @@ def pca_rotation(
 
     Each axis points to where its largest coordinate is positive: equal data give equal latents.
     """
-    variances, axes = np.linalg.eigh(covariance)
-    variances, axes = variances[::-1], axes[:, ::-1].copy()
+    variances, axes = _descending(covariance)
     sampling_error = DEGENERATE * np.sqrt(2.0 / n_rows)
     first = 0
     for last in range(1, len(variances) + 1):
@@ -67,8 +66,23 @@ def pca_rotation(
                 turn = random_rotation(last - first, random_state).matrix
                 axes[:, first:last] = axes[:, first:last] @ turn
             first = last
+    return Rotation(_pointing(axes))
+
+
+def principal_axes(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return variances (D,), largest first, and their axes (D, D), whose signs are determined."""
+    variances, axes = _descending(covariance)
+    return variances, _pointing(axes)
+
+
+def _descending(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    variances, axes = np.linalg.eigh(covariance)
+    return variances[::-1], axes[:, ::-1].copy()
+
+
+def _pointing(axes: np.ndarray) -> np.ndarray:
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(len(axes))]
-    return Rotation(np.ascontiguousarray(axes * np.where(largest < 0, -1.0, 1.0)))
+    return np.ascontiguousarray(axes * np.where(largest < 0, -1.0, 1.0))
 
 
 def random_rotation(n_features: int, random_state: np.random.RandomState) -> Rotation:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 ROTATIONS = ("auto", "ica", "sliced", "pca", "random")
-BLOCKS = ("mixture", "joint", "radial", "coupling")
+BLOCKS = ("mixture", "joint", "radial", "coupling", "whitening")
 
 
 def check_parameters(estimator: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from numbers import Integral
+import time
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
@@ -39,6 +40,9 @@ class RBIGEnsemble(DensityEstimator):
         0.01 to 0.06 nats over those of `RBIG()`.
     n_estimators : int, default=6
         Fits.
+    max_seconds : float, default=None
+        Time for all fits: each has its share of what is left, and no more than the estimator's own
+        `max_seconds`; see there.
     random_state : int, RandomState, Generator or None, default=None
         Draws their seeds.
     n_jobs : int or None, default=-1
@@ -71,11 +75,13 @@ class RBIGEnsemble(DensityEstimator):
         estimator: RBIG | None = None,
         n_estimators: int = 6,
         *,
+        max_seconds: float | None = None,
         random_state: Any = None,
         n_jobs: int | None = -1,
     ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
+        self.max_seconds = max_seconds
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -104,14 +110,22 @@ class RBIGEnsemble(DensityEstimator):
             For impossible parameters or tables, before any work.
         """
         check_number("n_estimators", self.n_estimators, Integral, 1)
+        if self.max_seconds is not None:
+            check_number("max_seconds", self.max_seconds, Real, 0.0)
         if not isinstance(self.estimator, (RBIG, type(None))):
             raise TypeError(f"estimator={self.estimator!r} must be an RBIG or None")
         seeds = random_state_of(self.random_state).randint(2**31, size=self.n_estimators)
         base = RBIG(refit=True) if self.estimator is None else self.estimator
-        members = [clone(base) for _ in seeds]
-        for member, seed in zip(members, seeds.tolist(), strict=True):
+        members, started = [clone(base) for _ in seeds], time.perf_counter()
+        for number, (member, seed) in enumerate(zip(members, seeds.tolist(), strict=True)):
             member.set_params(random_state=seed, n_jobs=self.n_jobs)
+            if self.max_seconds is not None:
+                left = max(self.max_seconds - (time.perf_counter() - started), 0.0)
+                share = left / (len(members) - number)
+                given = share if base.max_seconds is None else base.max_seconds
+                member.set_params(max_seconds=min(share, given))
             member.fit(X, sample_weight=sample_weight)
+            member.set_params(max_seconds=base.max_seconds)
         return self._assemble(members)
 
     def save(self, path: AnyPath) -> None:

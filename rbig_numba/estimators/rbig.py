@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from rbig_numba.files import AnyPath, as_path
 
 if TYPE_CHECKING:
     from rbig_numba.flow import Flow
+    from rbig_numba.profile import Report
 
 
 class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
@@ -56,8 +58,10 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     refit : bool, default=False
         Whether the blocks chosen are fitted once more to all rows, held-out ones included.
     max_seconds : float, default=None
-        Time for the fit: no block is begun when as long as the last one took is not left. What is
-        fitted then depends on the machine.
+        Time for the fit: searches, and steps over all rows, are given up where it is over, and the
+        fit ends with the blocks it has; if it has none, with a whitening of a few rows. What is
+        fitted then depends on the machine. The table is read in any case, and a step over a Dask
+        collection is not cut short.
     validation_fraction : float, default=0.1
         Share of the rows held out to choose the number of blocks; 0 fits all rows. Rows are drawn
         by their content, so that equal rows are held out together.
@@ -70,7 +74,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     n_jobs : int or None, default=-1
         Threads; -1 is one per core. Results have the same bits for any number.
     verbose : bool, default=False
-        Show a progress bar with the held-out log-likelihood.
+        Show a progress bar with the held-out log-likelihood and what is being done; a line every
+        two seconds where stderr is no terminal.
 
     Attributes
     ----------
@@ -210,9 +215,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         from rbig_numba.fitting.candidates import Plan
         from rbig_numba.fitting.loop import fit_flow, joined, refit_flow, sample_size
         from rbig_numba.fitting.splitting import split_rows
-        from rbig_numba.profile import deadline_in
+        from rbig_numba.profile import TimeIsUp, deadline_in, within
 
-        deadline = deadline_in(self.max_seconds)
+        deadline, started = deadline_in(self.max_seconds), time.perf_counter()
         load = inputs.loader(self, X, sample_weight)
         names = getattr(self, "feature_names_in_", None)
         start: tuple = ()
@@ -230,13 +235,18 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
             self.n_jobs,
         )
         fraction = self.validation_fraction
-        split, rows = split_rows(load, sample_size(plan), fraction, random_state, names)
         with _progress(plan.n_blocks, verbose=self.verbose) as report:
+            split, rows = split_rows(load, sample_size(plan), fraction, random_state, names)
+            reading = time.perf_counter() - started
             found = fit_flow(rows, plan, random_state, deadline, report, start)
-        self.flow_, self.history_ = found.flow, joined(history, found.history)
+            flow = found.flow
+            if self.refit and split.limit and found.finishes and deadline.allows(reading):
+                report.doing("fitting all rows again")
+                with within(deadline), suppress(TimeIsUp):
+                    again = load(split._replace(limit=0))
+                    flow = refit_flow(again, plan, found.finishes, start)
+        self.flow_, self.history_ = flow, joined(history, found.history)
         self.n_samples_fit_ = int(rows.summary.counts.sum())
-        if self.refit and split.limit:
-            self.flow_ = refit_flow(load(split._replace(limit=0)), plan, found.finishes, start)
         return self
 
     def transform(self, X: Any) -> Any:
@@ -323,11 +333,11 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _progress(
-    n_blocks: int, *, verbose: bool
-) -> AbstractContextManager[Callable[[dict[str, Any]], None]]:
+def _progress(n_blocks: int, *, verbose: bool) -> AbstractContextManager[Report]:
     if not verbose:
-        return nullcontext(lambda record: None)
+        from rbig_numba.profile import SILENT
+
+        return nullcontext(SILENT)
     from rbig_numba.progress import progress_bar
 
     return progress_bar(n_blocks)

@@ -20,10 +20,11 @@ from rbig_numba.bijections.radial import radial_from
 from rbig_numba.bijections.regression import fit_coupling
 from rbig_numba.bijections.rotation import Rotation, pca_rotation, random_rotation
 from rbig_numba.bijections.sliced import sliced_rotation
+from rbig_numba.bijections.whitening import FEWEST_ROWS, Spread, best_shrinkage
 from rbig_numba.fitting import binning
 from rbig_numba.fitting.latents import Gather, Latents
 from rbig_numba.profile import Deadline, stage
-from rbig_numba.statistics import Moments
+from rbig_numba.statistics import Moments, MomentSums
 from rbig_numba.threads import map_threads
 
 # Rows whose quantiles place histogram edges; the histograms themselves count every row.
@@ -218,10 +219,35 @@ def coupling(search: Search) -> Finish | None:
     return (lambda gather, *, other_rows: block) if block else None
 
 
+def whitening(search: Search) -> Finish | None:
+    """Turn rows onto the axes of a shrunk covariance, and scale them along these."""
+    train, judges = search.latents
+    statistic = MomentSums(np.zeros(train.rows.shape[1]))
+    if len(train.rows) < FEWEST_ROWS:
+        return None
+
+    def spread(gather: Gather, centre: np.ndarray | None = None) -> tuple[np.ndarray, Spread]:
+        moments = statistic.moments(gather([], statistic))
+        mean, covariance = moments.rounded()
+        if centre is not None:
+            covariance += np.outer(mean - centre, mean - centre)
+        return mean, Spread(moments.weight, covariance)
+
+    with stage(search.seconds, "search"):
+        mean, fitted = spread(train.gather)
+        shrinkage = best_shrinkage(fitted, spread(judges.gather, mean)[1])
+
+    def finish(gather: Gather, *, other_rows: bool) -> list[Bijection]:
+        return shrinkage.block(*spread(gather))
+
+    return finish
+
+
 KINDS: dict[str, Callable[[Search], Finish | None]] = {
     "mixture": marginal,
     "joint": joint,
     "radial": radial,
     "coupling": coupling,
+    "whitening": whitening,
 }
 """Searches by the names that `RBIG(blocks=...)` takes; None where there is nothing to find."""

@@ -2,18 +2,57 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
+
 import numpy as np
 
-from rbig_numba.fitting.candidates import KINDS, Finish, Plan, Search, marginal
+from rbig_numba.fitting.candidates import KINDS, Finish, Plan, Search
 from rbig_numba.fitting.latents import Latents
-from rbig_numba.profile import Deadline
+from rbig_numba.profile import NEVER, Report, TimeIsUp, current_deadline, within
 from rbig_numba.statistics import Moments
 
-# How a fit may open, rows of either side that these compete on, and the seconds that this may take.
-OPENINGS = (("mixture", "joint"), ("joint",), 5 * ("mixture",) + ("joint",))
-OPENING_ROWS, OPENING_SECONDS = 2048, 3.0
+# Columns from which on fits may open with whitening, and must: rows of fewer columns have
+# covariances that need no shrinking, and rows of more take minutes without.
+BROAD, WIDE = 16, 64
+# How a fit may open, and rows of either side that these compete on: so many, or for each column.
+OPENINGS: tuple[tuple[str, ...], ...] = (
+    ("mixture", "joint"),
+    ("joint",),
+    5 * ("mixture",) + ("joint",),
+    ("whitening", "joint"),
+    ("mixture", "whitening", "joint"),
+)
+OPENING_ROWS, OPENING_ROWS_PER_COLUMN = 2048, 32
+# Seconds that competing openings take, and their share of what is left of a fit's.
+OPENING_SECONDS, OPENING_SHARE = 3.0, 0.3
+# Blocks that compete at most, times columns: each costs D^2 multiply-adds a row, and more to find.
+WIDE_BLOCKS, FEWEST_BLOCKS = 3200, 6
+# Share of the seconds left that a search takes: all rows are to be fitted in the others.
+SEARCH_SHARE = 0.5
 # Rows below which openings don't compete: one row has no variance.
 FEWEST_ROWS = 32
+
+
+def competing(n_columns: int) -> list[str]:
+    """Return the kinds of blocks that compete for tables of so many columns."""
+    return [kind for kind in KINDS if kind != "whitening" or n_columns >= WIDE]
+
+
+def most_blocks(plan: Plan, n_columns: int) -> int:
+    """Return how many blocks a plan has for tables of so many columns at most."""
+    if plan.blocks != "auto" or n_columns < WIDE:
+        return plan.n_blocks
+    return min(plan.n_blocks, max(WIDE_BLOCKS // n_columns, FEWEST_BLOCKS))
+
+
+def openings(n_columns: int) -> list[tuple[str, ...]]:
+    """Return the openings that compete for tables of so many columns."""
+    known = [opening for opening in OPENINGS if set(opening) <= set(KINDS)]
+    white = [opening for opening in known if "whitening" in opening]
+    if n_columns < BROAD:
+        return [opening for opening in known if opening not in white]
+    return white if n_columns >= WIDE and white else known
 
 
 class Contest:
@@ -26,13 +65,13 @@ class Contest:
         self,
         plan: Plan,
         random_state: np.random.RandomState,
-        deadline: Deadline,
+        report: Report,
         *,
         fresh: bool,
     ) -> None:
-        self.plan, self.random_state, self.deadline = plan, random_state, deadline
+        self.plan, self.random_state, self.report = plan, random_state, report
         self.fresh = fresh
-        self.gains = dict.fromkeys(KINDS, np.inf)
+        self.gains: dict[str, float] = {}
         self.kinds: list[str] = []
 
     def winner(
@@ -53,25 +92,36 @@ class Contest:
         """
         search = self._search(latents, moments, number, seconds)
         if self.plan.blocks == "classic":
-            return marginal(search)
+            return self._found("mixture", search)
         if number == 0:
+            self.gains = dict.fromkeys(competing(len(moments.mean)), np.inf)
             if self.plan.blocks != "auto":
                 self.kinds = list(self.plan.blocks)
             elif self.fresh:
                 self.kinds = list(self._best_opening(search))
         while self.kinds:
-            finish = KINDS[self.kinds.pop(0)](search)
+            kind = self.kinds.pop(0)
+            finish = self._found(kind, search)
             if finish is not None:
                 return finish
+            if len(moments.mean) >= WIDE:  # a search of 300 columns takes seconds
+                self.gains.pop(kind, None)
         finish = self._best_kind(search) if self.plan.blocks == "auto" else None
-        return marginal(search) if finish is None and number == 0 and self.fresh else finish
+        if finish is None and number == 0 and self.fresh:
+            finish = self._found("mixture", search)
+        return finish
+
+    def _found(self, kind: str, search: Search) -> Finish | None:
+        """Search for a block of a kind, for some of the time that is left."""
+        self.report.doing(f"searching: {kind}")
+        with within(current_deadline().part(SEARCH_SHARE)) as deadline:
+            return KINDS[kind](replace(search, deadline=deadline))
 
     def _search(
         self, latents: Latents, moments: Moments, number: int, seconds: dict[str, float]
     ) -> Search:
-        draws, deadline = self.random_state, self.deadline
         first = number == 0 and self.fresh
-        return Search(self.plan, draws, latents, moments, first, deadline, seconds)
+        return Search(self.plan, self.random_state, latents, moments, first, NEVER, seconds)
 
     def _best_opening(self, search: Search) -> tuple[str, ...]:
         """Return the first blocks: those with the best density, fitted to a few rows of the sample.
@@ -79,17 +129,23 @@ class Contest:
         The block that gains most is not always the one to begin with: a joint mixture leaves
         little to rotations, and rotations make rows such that it needs more components.
         """
-        too_few = len(search.latents.train.rows) < FEWEST_ROWS
-        if too_few or not self.deadline.allows(OPENING_SECONDS):
-            return OPENINGS[0]
-        scores = {opening: self._try(opening, search) for opening in OPENINGS}
-        return max(scores, key=scores.__getitem__)
+        n_rows, n_columns = search.latents.train.rows.shape
+        possible = openings(n_columns)
+        deadline = current_deadline()
+        if n_rows < FEWEST_ROWS or not deadline.allows(OPENING_SECONDS):
+            return possible[0]
+        scores: dict[tuple[str, ...], float] = {}
+        with within(deadline.part(OPENING_SHARE)), suppress(TimeIsUp):
+            for opening in possible:
+                scores[opening] = self._try(opening, search)
+        return max(scores, key=scores.__getitem__, default=possible[0])
 
     def _try(self, opening: tuple[str, ...], search: Search) -> float:
         """Return the mean log-density of the judging rows behind blocks of some kinds, in nats."""
-        latents, moments = search.latents.first(OPENING_ROWS), search.moments
+        n_rows = max(OPENING_ROWS, OPENING_ROWS_PER_COLUMN * search.latents.train.rows.shape[1])
+        latents, moments = search.latents.first(n_rows), search.moments
         for number, kind in enumerate(opening):
-            finish = KINDS[kind](self._search(latents, moments, number, search.seconds))
+            finish = self._found(kind, self._search(latents, moments, number, search.seconds))
             if finish is not None:
                 latents = latents.moved(finish(latents.train.gather, other_rows=False))
                 moments = latents.train.moments
@@ -102,15 +158,22 @@ class Contest:
         earlier round than another one gains now is not searched again.
         """
         best, best_gain = None, self.plan.tol
-        before = search.latents.judges
         for kind in sorted(self.gains, key=self.gains.__getitem__, reverse=True):
-            if self.gains[kind] <= best_gain or (best and not self.deadline.allows(0.0)):
+            if self.gains[kind] <= best_gain:
                 break
-            finish = KINDS[kind](search)
-            self.gains[kind] = -np.inf
-            if finish is not None:
-                block = finish(search.latents.train.gather, other_rows=False)
-                self.gains[kind] = before.moved(block).sure_gain(before)
+            self.gains[kind], finish = -np.inf, None
+            try:
+                finish = self._found(kind, search)
+                if finish is not None:
+                    self.gains[kind] = self._gain(finish, search.latents)
+            except TimeIsUp:
+                if best is None:
+                    raise
+                break
             if self.gains[kind] > best_gain:
                 best, best_gain = finish, self.gains[kind]
         return best
+
+    def _gain(self, finish: Finish, latents: Latents) -> float:
+        block = finish(latents.train.gather, other_rows=False)
+        return latents.judges.moved(block).sure_gain(latents.judges)

@@ -14,6 +14,8 @@ from rbig_numba.threads import map_threads, n_threads, row_blocks
 
 # Rows whose statistics a thread sums up at a time: 15,000 rows are shared evenly by two threads.
 PART_ROWS = 2000
+# Rows that a thread moves at a time at most: a deadline is looked at in between.
+MOVED_ROWS = 4000
 # Without held-out rows one row in so many of the sample judges, though all rows are fitted.
 JUDGES = 10
 # Standard errors that a gain must exceed: of several kinds some gain by chance.
@@ -56,7 +58,7 @@ class Side(NamedTuple):
                 log_det = log_det + added
             return rows, log_det
 
-        size = max(1, -(-len(self.rows) // n_threads(self.n_jobs)))
+        size = min(max(1, -(-len(self.rows) // n_threads(self.n_jobs))), MOVED_ROWS)
         parts = map_threads(move, row_blocks(len(self.rows), size), self.n_jobs)
         rows, log_det = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return self._replace(rows=rows, log_det=log_det)

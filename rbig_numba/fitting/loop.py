@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 
 from rbig_numba.bijections.base import Bijection, Map
+from rbig_numba.bijections.whitening import FEWEST_ROWS, Shrinkage, Spread
 from rbig_numba.fitting.candidates import GRID_ROWS, Finish, Plan
-from rbig_numba.fitting.contest import Contest
+from rbig_numba.fitting.contest import Contest, most_blocks
 from rbig_numba.fitting.latents import latents_of
 from rbig_numba.fitting.splitting import Rows, standardisation_of
 from rbig_numba.flow import Flow
-from rbig_numba.profile import Deadline, deadline_in, merge_seconds
+from rbig_numba.profile import (
+    SILENT,
+    Deadline,
+    Report,
+    TimeIsUp,
+    merge_seconds,
+    within,
+)
 from rbig_numba.statistics import Statistic, Totals
 
 # Rows of either side that competing blocks are searched on and judged by, and numbers in them.
-SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**21
+SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**23
 # Of tables of more rows half as many: mixtures are split once more for all rows, and fits of
 # 230,000 and 345,000 rows take 5 and 9 s instead of 9 and 13, for 0.04 and 0.02 nats.
 MANY_ROWS, MANY_SAMPLED = 100_000, 16_384
+# Multiply-adds of the covariance of a fit that has no time, 0.1 s of one core, and the fewest rows.
+HURRIED_WORK, HURRIED_ROWS = 2e8, 256
 
 
 class Fitted(NamedTuple):
@@ -52,7 +63,7 @@ def fit_flow(
     plan: Plan,
     random_state: np.random.RandomState,
     deadline: Deadline,
-    report: Callable[[dict], None],
+    report: Report,
     start: Sequence[Bijection] = (),
 ) -> Fitted:
     """Fit blocks until the held-out log-likelihood stops growing, and cut back to the best length.
@@ -67,9 +78,9 @@ def fit_flow(
     random_state : RandomState
         Source of rotations.
     deadline : Deadline
-        No further block is begun when it is near.
-    report : callable
-        Called with each block's record as soon as it is fitted.
+        Work ends there, with the best so far.
+    report : Report
+        What each block's record and what is being done are told to.
     start : sequence of Bijection
         What rows go through first, fitted before; blocks then are those behind it.
 
@@ -78,26 +89,30 @@ def fit_flow(
     Fitted
         The blocks kept, and a record for each one tried.
     """
-    steps = _Steps(rows, plan, random_state, deadline, start)
+    steps = _Steps(rows, plan, random_state, report, fresh=not start)
     has_held_out = bool(rows.summary.counts[1])
     key = "held_out" if has_held_out else "train"
-    best = steps.scores()[key] if start else None
     history: list[dict] = []
-    for number in range(plan.n_blocks):
-        started = time.perf_counter()
-        if history and not deadline.allows(history[-1]["seconds"]):
-            break
-        finish = steps.search(number)
-        if finish is None:
-            break
-        record = {"block": number + 1} | steps.commit(finish)
-        before = history[-1][key] if history else best
-        record["gain"] = None if before is None else record[key] - before
-        record["seconds"] = time.perf_counter() - started
-        history.append(record)
-        report(record)
-        if has_held_out and _stalled(history, plan):
-            break
+    n_blocks, best = most_blocks(plan, rows.summary.lowest.shape[1]), None
+    with within(deadline), suppress(TimeIsUp):
+        best = steps.begin(start)[key] if start else None
+        while len(history) < n_blocks:
+            started = time.perf_counter()
+            if history and not deadline.allows(history[-1]["seconds"]):
+                break
+            finish = steps.search(len(history))
+            if finish is None:
+                break
+            record = steps.commit(finish)
+            before = history[-1][key] if history else best
+            record["gain"] = None if before is None else record[key] - before
+            record["seconds"] = time.perf_counter() - started
+            history.append({"block": len(history) + 1} | record)
+            report.block(history[-1])
+            if has_held_out and _stalled(history, plan):
+                break
+    if not history and not start:
+        history = [steps.hurry()]
     n_kept = _best_length(history, best) if has_held_out else len(history)
     for record in history:
         record["kept"] = record["block"] <= n_kept
@@ -113,7 +128,9 @@ def refit_flow(
     Rotations, numbers of components and couplings stay as they are; mixtures go on from where they
     are.
     """
-    steps = _Steps(rows, plan, np.random.RandomState(0), deadline_in(None), start)
+    steps = _Steps(rows, plan, np.random.RandomState(0), SILENT, fresh=not start)
+    if start:
+        steps.begin(start)
     for finish in finishes:
         steps.commit(finish, other_rows=True)
     return Flow((*start, *(bijection for block in steps.blocks for bijection in block)))
@@ -132,11 +149,12 @@ class _Steps:
         rows: Rows,
         plan: Plan,
         random_state: np.random.RandomState,
-        deadline: Deadline,
-        start: Sequence[Bijection],
+        report: Report,
+        *,
+        fresh: bool,
     ) -> None:
-        self.rows, self.plan = rows, plan
-        self.contest = Contest(plan, random_state, deadline, fresh=not start)
+        self.rows, self.plan, self.report = rows, plan, report
+        self.contest = Contest(plan, random_state, report, fresh=fresh)
         self.blocks: list[list[Bijection]] = []
         self.finishes: list[Finish] = []
         self.log_det = np.zeros(2)  # mean of training and of held-out rows
@@ -148,13 +166,37 @@ class _Steps:
             self.latents = self.latents.first(n_rows)
         self.seconds: dict[str, float] = {}
         self.pending: list[Bijection] = []
-        if start:
-            self._move(start)
-            self._count(rows.advance(start))
-        else:
+        if fresh:
             self.pending = [standardisation_of(rows.summary)]
             self._move(self.pending)
-            self.moments = self.latents.train.moments.of_weight(weight)
+            some = max(HURRIED_ROWS, int(HURRIED_WORK / n_columns**2))
+            self.moments = self.latents.train.first(some).moments.of_weight(weight)
+
+    def begin(self, start: Sequence[Bijection]) -> dict[str, float | None]:
+        """Push all rows through what was fitted before; return their scores there."""
+        self._move(start)
+        self._count(self.rows.advance(start))
+        return self.scores()
+
+    def hurry(self) -> dict:
+        """Whiten by a few rows of the sample, if there was no time for a block; return its record.
+
+        Rows are not pushed, and the scores are those of the sample.
+        """
+        started = time.perf_counter()
+        mean, covariance = self.moments.rounded()
+        shrinkage = Shrinkage(0, isotropic=True, strength=float(len(mean)))
+        weight = self.latents.train.weights[:HURRIED_ROWS].sum()
+        if len(self.latents.train.rows) < FEWEST_ROWS:  # standardised columns are all that is known
+            mean, covariance = np.zeros_like(mean), np.eye(len(mean))
+        block = shrinkage.block(mean, Spread(weight, covariance))
+        self.blocks.append([*self.pending, *block])
+        sides = [side.first(HURRIED_ROWS).moved(block) for side in self.latents]
+        self.log_prob = np.array([side.log_prob for side in sides])
+        if not self.rows.summary.counts[1]:
+            self.log_prob[1] = np.nan
+        record: dict = {"block": 1, **_described(block), **self.scores(), "profile": {}}
+        return record | {"gain": None, "seconds": time.perf_counter() - started}
 
     def scores(self) -> dict[str, float | None]:
         """Return the mean log-densities of training and of held-out rows, in nats."""
@@ -174,6 +216,7 @@ class _Steps:
         Rotating them twice costs less than to store them in between.
         """
         profiles = [self.seconds]
+        self.report.doing("fitting all rows")
 
         def gather(maps: Sequence[Map], statistic: Statistic) -> tuple[np.ndarray, ...]:
             sums = self.rows.gather([*self.pending, *maps], statistic)
@@ -188,12 +231,8 @@ class _Steps:
         self.finishes.append(finish)
         self.pending, self.seconds = [], {}
         self._count(totals)
-        return {
-            "kind": " + ".join(bijection.kind for bijection in block),
-            "about": "; ".join(filter(None, (bijection.about for bijection in block))),
-            **self.scores(),
-            "profile": merge_seconds([*profiles, totals.seconds]),
-        }
+        seconds = merge_seconds([*profiles, totals.seconds])
+        return {**_described(block), **self.scores(), "profile": seconds}
 
     def _count(self, totals: Totals) -> None:
         weights, base, log_det = totals.scores.T
@@ -207,6 +246,13 @@ class _Steps:
             self.latents = self.latents._replace(train=self.latents.train.moved(bijections))
         else:
             self.latents = self.latents.moved(bijections)
+
+
+def _described(block: Sequence[Bijection]) -> dict[str, str]:
+    return {
+        "kind": " + ".join(bijection.kind for bijection in block),
+        "about": "; ".join(filter(None, (bijection.about for bijection in block))),
+    }
 
 
 def _best_length(history: list[dict], start: float | None) -> int:

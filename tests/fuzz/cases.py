@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-KINDS = ["mixture", "joint", "radial", "coupling"]
+KINDS = ["mixture", "joint", "radial", "coupling", "whitening"]
 DTYPES = ["float64", "float32", "float16", "int8", "int64", "uint16", "bool", ">f8", "longdouble"]
 SHAPES = ["normal", "cauchy", "lognormal", "ties", "spike", "integers", "equal rows", "ramp"]
 EXTREMES = [-9999.0, 9.97e36, 1e15, -1e30, 1e-300, 5e-324, 1.797e308, np.nan, np.inf]
