@@ -58,8 +58,8 @@ many test rows are equal to rows fitted, and how few values a column has, is sai
 """
 
 FACTORS = (
-    "Made: 10 normal factors, times a row's log-normal size, mixed into all columns, plus a tenth "
-    "of the square of another mix of them, plus normal noise, 0.2 to 0.6 wide, unequal by column"
+    "Made: 10 normal factors, times a row's log-normal size, mixed into all columns, plus 0.05 of "
+    "the square of another mix of them, plus normal noise, 0.3 to 0.6 wide, unequal by column"
 )
 SOURCES = {
     "beijing_air_dq": "UCI 501, air quality at 12 stations, noise of a step's width added",

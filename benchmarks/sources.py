@@ -102,16 +102,16 @@ def digits(name: str) -> Table:
 
 
 def factors(name: str, n_rows: int, n_columns: int) -> Table:
-    """Make rows s f A + 0.1 (s f B)^2 + e: factors f, sizes s of rows, noise e unequal by column.
+    """Make rows s f A + 0.05 (s f B)^2 + e: factors f, sizes s of rows, noise e unequal by column.
 
-    All are normal, sizes log-normal with 0.4, standard deviations of noise uniform in [0.2, 0.6].
+    All are normal, sizes log-normal with 0.4, standard deviations of noise uniform in [0.3, 0.6].
     """
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, N_FACTORS, n_columns)) / np.sqrt(N_FACTORS)
-    deviations = rng.uniform(0.2, 0.6, size=n_columns)
+    deviations = rng.uniform(0.3, 0.6, size=n_columns)
     latent = np.exp(0.4 * rng.normal(size=(n_rows, 1))) * rng.normal(size=(n_rows, N_FACTORS))
     noise = deviations * rng.normal(size=(n_rows, n_columns))
-    return _cut(name, latent @ a + 0.1 * (latent @ b) ** 2 + noise)
+    return _cut(name, latent @ a + 0.05 * (latent @ b) ** 2 + noise)
 
 
 OWN: dict[str, Callable[[str], Table]] = {

@@ -14,6 +14,7 @@ from benchmarks.estimators import AXES, estimators
 from benchmarks.judging import LeftOut, Table, figures_of, kinds_kept
 from benchmarks.sources import factors, tables
 from rbig_numba import RBIG
+from rbig_numba.bijections import growth
 from rbig_numba.fitting import contest
 
 
@@ -167,6 +168,13 @@ def test_fits_are_compared_with_student_t():
     figures = student.figures(found, truth)
     assert figures["mean above the truth"] == pytest.approx(-0.15)
     assert figures["worst row above its own truth"] == pytest.approx(-5.1)
+
+
+def test_one_scale_competes_alone(monkeypatch):
+    usual = growth.SCALES
+    monkeypatch.setattr(ablation, "rbig", lambda build: lambda table: growth.SCALES)
+    assert ablation.variants(wide=True)["one scale"](None) == (1,)
+    assert ablation.variants(wide=True)["all kinds"](None) == growth.SCALES == usual
 
 
 @pytest.mark.parametrize("kind", ["zuko GF", "zuko NSF"])
