@@ -44,23 +44,28 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 # Takes half an hour, best with nothing else running. DATA=folder of .npy tables adds EM's quality.
-BENCHMARKS := kernels em joint fit scale startup flow
+BENCHMARKS := kernels em joint student fit scale startup flow
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.kernels --json out/kernels.json
 	@$(BIN)/python -m benchmarks.em --json out/em.json $(if $(DATA),--data "$(DATA)")
 	@$(BIN)/python -m benchmarks.joint --json out/joint.json
+	@$(BIN)/python -m benchmarks.student --json out/student.json
 	@$(BIN)/python -m benchmarks.fit --json out/fit.json
 	@$(BIN)/python -m benchmarks.scale --json out/scale.json
 	@$(BIN)/python -m benchmarks.startup --json out/startup.json
 	@$(BIN)/python -m benchmarks.flow --json out/flow.json
 	@$(BIN)/python -m benchmarks.readme $(BENCHMARKS:%=out/%.json)
 
-# Takes an hour: every estimator on every table of DATA, and every rule for far rows on some.
+# Takes two hours: every estimator on every table, those of DATA=folder among them, and then every
+# rule for far rows on some of these. out/quality.json keeps what is not measured again.
 quality: $(READY)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[bench]'
-	@$(BIN)/python -m benchmarks.quality --data "$(DATA)" --ablation --page docs/quality.md
+	@$(BIN)/python -m benchmarks.quality $(if $(DATA),--data "$(DATA)") --ablation \
+		--json out/quality.json --page docs/quality.md
+ifdef DATA
 	@$(BIN)/python -m benchmarks.tails --data "$(DATA)" --page docs/tails.md
 	@$(BIN)/python -m benchmarks.fine_tuning --data "$(DATA)" --page docs/fine_tuning.md
+endif
 
 clean:
 	@rm -rf .venv out build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,14 +1,19 @@
-"""What each kind of block adds: the plain algorithm, all kinds, and all but one."""
+"""What each kind of block adds: the plain algorithm, all kinds, and all but one.
+
+And what several scales of a joint mixture's components add.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from unittest.mock import patch
 
 from benchmarks.estimators import rbig
 from benchmarks.judging import Judge, Score, Table
 from rbig_numba import RBIG
+from rbig_numba.bijections import growth
 from rbig_numba.fitting import contest
 
 FIRST = "mixture"
@@ -26,19 +31,25 @@ def competing(kinds: Collection[str]) -> Iterator[None]:
         yield
 
 
-def among(kinds: Collection[str]) -> Judge:
-    """Return the judge of RBIG with default settings, but for the kinds of its blocks."""
+def within(change: Callable[[], AbstractContextManager[object]]) -> Judge:
+    """Return the judge of RBIG with default settings, but for a change while it is fitted."""
     judge = rbig(lambda: RBIG(random_state=0))
 
     def score(table: Table) -> Score:
-        with competing(kinds):
+        with change():
             return judge(table)
 
     return score
 
 
-def variants() -> dict[str, Judge]:
-    """Return the judges by what is left in or out."""
+def variants(*, wide: bool) -> dict[str, Judge]:
+    """Return the judges by what is left in or out; a few for wide tables, whose fits are long."""
+    some = {
+        "one scale": within(partial(patch.object, growth, "SCALES", (1,))),
+        "all kinds": within(partial(competing, set(contest.KINDS))),
+    }
+    if wide:
+        return some
     classic = {
         f"mixture only, {rotation}": rbig(
             lambda rotation=rotation: RBIG(rotation=rotation, blocks="classic", random_state=0)
@@ -46,5 +57,8 @@ def variants() -> dict[str, Judge]:
         for rotation in ("pca", "ica")
     }
     others = [kind for kind in contest.KINDS if kind != FIRST]
-    without = {f"without {kind}": among(set(contest.KINDS) - {kind}) for kind in others}
-    return {**classic, **without, "all kinds": among(set(contest.KINDS))}
+    without = {
+        f"without {kind}": within(partial(competing, set(contest.KINDS) - {kind}))
+        for kind in others
+    }
+    return {**classic, **without, **some}

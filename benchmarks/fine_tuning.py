@@ -15,8 +15,9 @@ import keras
 import numpy as np
 
 from benchmarks.harness import machine, parser, report
-from benchmarks.judging import Table, tables
+from benchmarks.judging import Table
 from benchmarks.readme import END, START
+from benchmarks.sources import tables
 from rbig_keras import Householder, MixtureCDFGaussianization, export_to_keras, fine_tune
 from rbig_keras.factories import WIDTH
 from rbig_keras.push import pushed

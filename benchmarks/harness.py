@@ -34,7 +34,7 @@ def machine() -> dict[str, str]:
         "numpy": numpy.__version__,
         "numba": numba.__version__,
         "scikit-learn": sklearn.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).date().isoformat(),
     }
 
@@ -67,7 +67,8 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Return the commit that is checked out."""
     result = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+# Columns from which on a table is wide: other estimators suit it, and some take too long.
+WIDE = 64
 
 
 class Table(NamedTuple):
@@ -17,6 +19,11 @@ class Table(NamedTuple):
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+
+    @property
+    def wide(self) -> bool:
+        """Whether it has many columns."""
+        return self.train.shape[1] >= WIDE
 
     @property
     def sizes(self) -> str:
@@ -48,43 +55,15 @@ Figures = dict[str, Any]
 
 
 class Judged(NamedTuple):
-    """What was found on a table: figures by estimator, and by what a fit does without."""
+    """What was found on a table: figures by estimator, and by what a fit does without.
+
+    Why an estimator was left out stands in place of its figures, as "left out".
+    """
 
     sizes: str
+    wide: bool
     scores: dict[str, Figures]
     ablation: dict[str, Figures]
-
-
-def tables(folder: Path, only: Sequence[str] | None = None) -> Iterator[Table]:
-    """Yield the tables of a folder, or those of some names."""
-    for path in sorted(folder.glob("*.npy")):
-        stem = path.stem
-        if stem.endswith("_val") and path.with_stem(stem[:-4] + "_train").exists():
-            continue
-        judged = path.with_stem(stem.removesuffix("_train") + "_val")
-        pair = stem.endswith("_train") and judged.exists()
-        name = stem[:-6] if pair else stem
-        if not only or name in only:
-            yield _of_two_files(name, path, judged) if pair else _of_one_file(name, path)
-
-
-def _of_one_file(name: str, path: Path) -> Table:
-    rows = _shuffled(path)
-    tenth = len(rows) // 10
-    train = rows[2 * tenth :]
-    rows = (rows - train.mean(axis=0)) / train.std(axis=0)
-    return Table(name, rows[2 * tenth :], rows[tenth : 2 * tenth], rows[:tenth])
-
-
-def _of_two_files(name: str, path: Path, judged: Path) -> Table:
-    rows = _shuffled(path)
-    tenth = len(rows) // 10
-    return Table(name, rows[tenth:], rows[:tenth], np.load(judged).astype(np.float64))
-
-
-def _shuffled(path: Path) -> np.ndarray:
-    rows = np.load(path).astype(np.float64)
-    return rows[np.random.default_rng(0).permutation(len(rows))]
 
 
 def figures_of(score: Score) -> Figures:

@@ -16,6 +16,7 @@ HEADLINES = (
     r"forward, ns|inverse, times forward|two threads, times faster",
     r"times faster",
     r"held-out",
+    r"above (the|its own) truth",
     r"share of ceiling, all stages",
     r"time per row",
     r"times in-memory time|peak MiB",

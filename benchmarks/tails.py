@@ -18,9 +18,10 @@ from scipy.stats import norm
 from sklearn.datasets import make_moons
 
 from benchmarks.harness import machine, parser, report
-from benchmarks.judging import Table, tables
+from benchmarks.judging import Table
 from benchmarks.notebook import CLIP
 from benchmarks.readme import END, START
+from benchmarks.sources import tables
 from rbig_numba import RBIG
 from rbig_numba.bijections import components, mixture
 from rbig_numba.bijections.mixture import Mixture
