@@ -95,7 +95,11 @@ def _mixture(layer: Any) -> Arrays:
 
 
 def _joint(layer: JointMixture) -> Arrays:
-    return _mixture(layer) | {"slopes": np.tril(_array(layer.slopes), -1)}
+    names = ("means", "log_scales", "slopes", "log_sizes")
+    logits = _array(layer.logits)
+    weights = {name: _array(getattr(layer, name)) for name in names}
+    weights["slopes"] = np.tril(weights["slopes"], -1)
+    return {"log_weights": logits - np.logaddexp.reduce(logits, axis=None)} | weights
 
 
 def _radial(layer: Radial) -> Arrays:
