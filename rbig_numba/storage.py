@@ -27,8 +27,9 @@ from rbig_numba.bijections.rotation import Rotation
 from rbig_numba.files import AnyPath, check_readable, replacing
 from rbig_numba.flow import Flow
 
-# What is written, and what is read: format 1 had no "lengths", and one flow; format 2 no "reach".
-FORMAT, FORMATS = 3, (1, 2, 3)
+# What is written, and what is read: format 1 had no "lengths", and one flow; format 2 no "reach";
+# format 3 no "log_sizes", and one scale for a shape.
+FORMAT, FORMATS = 4, (1, 2, 3, 4)
 KINDS: dict[str, type[Bijection]] = {
     kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Radial, Rotation)
 }
@@ -70,7 +71,10 @@ def load_flows(path: AnyPath) -> tuple[list[Flow], dict[str, Any]]:
     if header.get("checksum") != _checksum(header, arrays):
         raise ValueError(f"{path}: the checksum doesn't match: the file was changed or damaged")
     kinds = header["kinds"]
-    bijections = (KINDS[kind](**_arrays_of(f"{i}.{kind}.", arrays)) for i, kind in enumerate(kinds))
+    bijections = (
+        KINDS[kind](**_with_sizes(kind, _arrays_of(f"{i}.{kind}.", arrays)))
+        for i, kind in enumerate(kinds)
+    )
     lengths = header.get("lengths", [len(kinds)])
     return [Flow(tuple(islice(bijections, n))) for n in lengths], header["metadata"]
 
@@ -113,6 +117,14 @@ def _read_header(path: Path, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def _arrays_of(prefix: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def _with_sizes(kind: str, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the arrays; those of a joint mixture from before format 4 as of one scale."""
+    if kind == JointMixture.kind and "log_sizes" not in arrays:
+        log_weights = arrays["log_weights"][:, None]
+        return {**arrays, "log_weights": log_weights, "log_sizes": np.zeros_like(log_weights)}
+    return arrays
 
 
 def _checksum(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:

@@ -68,12 +68,25 @@ def one_column():
 
 
 def joint_of(weights, means, scales, seed=0, slope=0.5):
-    """Return a mixture with random slopes; means (K, D), scales (K, D) or what broadcasts to it."""
+    """Return a mixture with random slopes; means (K, D), scales (K, D) or what broadcasts to it.
+
+    Weights (K,) give shapes of one scale.
+    """
     means = np.array(means, dtype=float)
     slopes = slope * np.random.default_rng(seed).standard_normal((*means.shape, means.shape[1]))
-    weights = np.array(weights, dtype=float) / np.sum(weights)
+    weights = np.array(weights, dtype=float)[:, None] / np.sum(weights)
     log_scales = np.log(np.broadcast_to(scales, means.shape))
-    return JointMixture(np.log(weights), means, log_scales, np.tril(slopes, -1))
+    log_sizes = np.zeros_like(weights)
+    return JointMixture(np.log(weights), means, log_scales, np.tril(slopes, -1), log_sizes)
+
+
+def with_sizes(joint, log_sizes, seed=0):
+    """Return a mixture of one scale with several (S,), each about as likely as the others."""
+    rng = np.random.default_rng(seed)
+    shape = (len(joint.means), len(log_sizes))
+    log_weights = joint.log_weights + np.log(rng.dirichlet(np.full(shape[1], 5.0), shape[0]))
+    log_sizes = log_sizes + 0.1 * rng.standard_normal(shape)
+    return JointMixture(log_weights, joint.means, joint.log_scales, joint.slopes, log_sizes)
 
 
 def joint_with_background(joint, weight):
@@ -84,10 +97,11 @@ def joint_with_background(joint, weight):
     """
     n_columns = joint.means.shape[1]
     return JointMixture(
-        np.append(joint.log_weights + np.log1p(-weight), np.log(weight)),
+        np.append(joint.log_weights + np.log1p(-weight), [[np.log(weight)]], axis=0),
         np.vstack([joint.means, np.zeros(n_columns)]),
         np.vstack([joint.log_scales, np.full(n_columns, np.log(4.0))]),
         np.concatenate([joint.slopes, np.zeros((1, n_columns, n_columns))]),
+        np.zeros((len(joint.means) + 1, 1)),
     )
 
 
@@ -112,6 +126,14 @@ def joint_many_columns():
     means = 0.5 * rng.normal(size=(4, 14))
     joint = joint_of(rng.uniform(0.2, 2.0, 4), means, 0.7, slope=0.2)
     return joint_with_background(joint, 1e-3)
+
+
+def joint_scales():
+    return with_sizes(joint_overlapping(), [-1.0, 0.0, 1.0])
+
+
+def joint_scales_many_columns():
+    return with_sizes(joint_many_columns(), np.linspace(-1.0, 1.0, 6))
 
 
 def joint_one_column():
@@ -176,6 +198,8 @@ CASES = {
     "joint mixture, narrow modes far apart": joint_far_modes,
     "joint mixture, 14 columns": joint_many_columns,
     "joint mixture, one column": joint_one_column,
+    "joint mixture, 3 scales": joint_scales,
+    "joint mixture, 6 scales, 14 columns": joint_scales_many_columns,
     "radial, all columns": radial_all,
     "radial, two groups, columns left alone": radial_groups,
     "radial, 12 columns": radial_wide,

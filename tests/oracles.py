@@ -58,16 +58,24 @@ def mixture_forward(x, log_weights, means, log_scales):
         return z, log_slope
 
 
-def joint_forward(row, log_weights, means, log_scales, slopes):
+def joint_forward(row, log_weights, means, log_scales, slopes, log_sizes):
     """Return z (D,) and the log-determinant of one row under a joint mixture, in 50 digits."""
     with mpmath.workdps(DIGITS):
 
         def exact(array):
             return [mpmath.mpf(float(value)) for value in array]
 
-        row, weights = exact(row), [mpmath.exp(value) for value in exact(log_weights)]
+        # A component more for each scale of a shape.
+        n_sizes = log_sizes.shape[1]
+        row, weights = exact(row), [mpmath.exp(value) for value in exact(log_weights.ravel())]
+        means, log_scales, slopes = (
+            np.repeat(array, n_sizes, axis=0) for array in (means, log_scales, slopes)
+        )
         means, slopes = [exact(m) for m in means], [[exact(b) for b in bs] for bs in slopes]
-        scales = [[mpmath.exp(value) for value in exact(s)] for s in log_scales]
+        scales = [
+            [mpmath.exp(mpmath.mpf(float(value)) + mpmath.mpf(float(size))) for value in values]
+            for values, size in zip(log_scales, log_sizes.ravel(), strict=True)
+        ]
         z, log_det = [], mpmath.mpf(0)
         for j, x in enumerate(row):
             total = sum(weights)

@@ -6,8 +6,10 @@ import os
 import numpy as np
 import pytest
 
+import cases
 from rbig_numba import RBIG
-from rbig_numba.storage import _checksum
+from rbig_numba.flow import Flow
+from rbig_numba.storage import _checksum, load_flows, save_flows
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,27 @@ def test_formats_before(fitted, path):
     rewrite(path, age)
     model, X = fitted
     np.testing.assert_array_equal(RBIG.load(path).score_samples(X), model.score_samples(X))
+
+
+def test_joint_mixtures_of_formats_before(tmp_path):
+    """Until format 4 a shape had one scale, and log_weights one axis."""
+    joint = cases.joint_overlapping()
+    save_flows(tmp_path / "m.rbig", [Flow((joint,))], {})
+
+    def age(arrays):
+        header = json.loads(arrays["header"].tobytes())
+        header["format"] = 3
+        arrays["0.joint.log_weights"] = arrays["0.joint.log_weights"].ravel()
+        del arrays["0.joint.log_sizes"]
+        content = {name: array for name, array in arrays.items() if name != "header"}
+        header["checksum"] = _checksum(header, content)
+        arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+
+    rewrite(tmp_path / "m.rbig", age)
+    again = load_flows(tmp_path / "m.rbig")[0][0].bijections[0]
+    assert list(again.arrays()) == list(joint.arrays())
+    for name, array in joint.arrays().items():
+        np.testing.assert_array_equal(again.arrays()[name], array)
 
 
 def test_a_bit_or_an_end_that_is_lost_is_noticed_or_changes_nothing(fitted, path):

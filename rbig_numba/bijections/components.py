@@ -219,8 +219,9 @@ def joint_mixture(components: Components, n_rows: float) -> JointMixture:
     scales = np.diagonal(factors, axis1=1, axis2=2)
     slopes = np.eye(len(mean)) - scales[:, :, None] * np.linalg.inv(factors)
     return JointMixture(
-        np.log(np.append(weights * (1.0 - share), share)),
+        np.log(np.append(weights * (1.0 - share), share))[:, None],
         np.concatenate([means, mean[None]]),
         np.log(scales),
         np.tril(slopes, -1),
+        np.zeros((len(scales), 1)),
     )

@@ -17,21 +17,25 @@ class JointMixture(Bijection):
     """z_j = Phi^-1(F_j(x_j | x_1 ... x_j-1)), F_j the conditional distribution under a mixture.
 
     Rosenblatt (1952), "Remarks on a multivariate transformation". The log-density of z under
-    N(0, I), plus the log-determinant, is the mixture's own. Within component k
+    N(0, I), plus the log-determinant, is the mixture's own. Components are K shapes of S scales
+    each, as in Wainwright and Simoncelli (2000), "Scale mixtures of Gaussians and the statistics
+    of natural images". Within one of them
 
-        u_j = (x_j - m_j - sum_{i<j} b_ji (x_i - m_i)) / s_j
+        u_j = (x_j - m_j - sum_{i<j} b_ji (x_i - m_i)) / (s_j sqrt a)
 
     is N(0, 1) for every j and independent of the others: x_j's regression on the columns before it.
     As in `Mixture`, z is exact at any distance.
 
     Attributes
     ----------
-    log_weights : ndarray of shape (K,)
+    log_weights : ndarray of shape (K, S)
         Weights sum to 1.
     means, log_scales : ndarray of shape (K, D)
-        m and log s; scales are those of a column given the ones before it.
+        m and log s of the shapes; scales are those of a column given the ones before it.
     slopes : ndarray of shape (K, D, D)
         b, strictly lower triangular.
+    log_sizes : ndarray of shape (K, S)
+        log sqrt a: what a component's scales are times its shape's.
     """
 
     kind: ClassVar[str] = "joint"
@@ -39,11 +43,13 @@ class JointMixture(Bijection):
     means: np.ndarray
     log_scales: np.ndarray
     slopes: np.ndarray
+    log_sizes: np.ndarray
 
     @property
     def about(self) -> str:
         """How many components there are."""
-        return f"{len(self.log_weights)} components"
+        n_shapes, n_sizes = self.log_sizes.shape
+        return f"{n_shapes} components" + (f" of {n_sizes} scales" if n_sizes > 1 else "")
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return z and sum over columns of log f_j(x_j | x_1 ... x_j-1) - log phi(z_j)."""
@@ -56,5 +62,5 @@ class JointMixture(Bijection):
     def _run(self, kernel: Callable[..., None], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         columns = as_columns(rows)
         out, log_det = np.empty_like(columns), np.zeros(len(rows))
-        kernel(columns, self.log_weights, self.means, self.log_scales, self.slopes, out, log_det)
+        kernel(columns, tuple(self.arrays().values()), out, log_det)
         return out.T, log_det

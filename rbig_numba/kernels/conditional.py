@@ -32,24 +32,28 @@ from rbig_numba.kernels.normal import (
 
 
 @kernel
-def conditionals(means, log_scales, slopes):
-    """Return what does not vary over rows, (D, 5, K).
+def conditionals(means, log_scales, slopes, log_sizes):
+    """Return what does not vary over rows, (D, 5, K S), the scales of a shape side by side.
 
     Conditional mean where the columns before are 0, HALF_LOG2 / scale, log2(1 / scale),
     scale / sqrt(2 pi), scale.
     """
-    n_components, n_columns = means.shape
-    constants = np.empty((n_columns, 5, n_components))
+    n_shapes, n_columns = means.shape
+    n_sizes = log_sizes.shape[1]
+    constants = np.empty((n_columns, 5, n_shapes * n_sizes))
     for j in range(n_columns):
-        for k in range(n_components):
-            scale, intercept = math.exp(log_scales[k, j]), means[k, j]
+        for k in range(n_shapes):
+            intercept = means[k, j]
             for i in range(j):
                 intercept -= slopes[k, j, i] * means[k, i]
-            constants[j, 0, k] = intercept
-            constants[j, 1, k] = HALF_LOG2 / scale
-            constants[j, 2, k] = -log_scales[k, j] / LN2
-            constants[j, 3, k] = scale * INV_SQRT_2PI
-            constants[j, 4, k] = scale
+            for s in range(n_sizes):
+                c, log_scale = k * n_sizes + s, log_scales[k, j] + log_sizes[k, s]
+                scale = math.exp(log_scale)
+                constants[j, 0, c] = intercept
+                constants[j, 1, c] = HALF_LOG2 / scale
+                constants[j, 2, c] = -log_scale / LN2
+                constants[j, 3, c] = scale * INV_SQRT_2PI
+                constants[j, 4, c] = scale
     return constants
 
 
@@ -75,15 +79,16 @@ def add_component(x, shift, constants, log_r, r, pdf, lower, upper):
 
 @kernel
 def forward1(x, before, parameters, log_terms):
-    """Return z and log dz/dx of one number in log space, log_terms (K,) by `add_component`."""
+    """Return z and log dz/dx of one number in log space, log_terms (K S,) by `add_component`."""
     constants, slopes = parameters
+    n_sizes = log_terms.size // slopes.shape[0]
     logs, power = np.empty((3, log_terms.size)), LOWEST
     for k in range(log_terms.size):
         power = max(power, LN2 * log_terms[k])
     for k in range(log_terms.size):
         shift = 0.0
         for i in range(slopes.shape[1]):
-            shift += slopes[k, i] * before[i]
+            shift += slopes[k // n_sizes, i] * before[i]
         v = ((x - shift) - constants[0, k]) * constants[1, k]
         u, term = abs(v) / HALF_LOG2, LN2 * log_terms[k] - power
         near = term + math.log(constants[3, k] * mills(u))
@@ -103,8 +108,8 @@ def conclude(x, row, columns, parameters, log_terms, work, z, log_slope):
     x, row : ndarray of shape (n,)
         The column in these rows, and their places in columns (D, RUN) and in work[3].
     parameters : tuple of ndarray
-        Constants (5, K) and slopes (K, j) of column j.
-    log_terms : ndarray of shape (K, RUN)
+        Constants (5, K S) and slopes (K, j) of column j.
+    log_terms : ndarray of shape (K S, RUN)
         What `add_component` makes of log_r.
     work : ndarray of shape (7, RUN)
         Density, lower and upper mass; then what `advance` leaves in reach. The density becomes 1

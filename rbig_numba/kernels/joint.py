@@ -1,8 +1,9 @@
 """Rosenblatt's map of a mixture of Gaussians with full covariances: towards N(0, I).
 
-Columns are (D, N), C order; parameters are log_weights (K,), means and log_scales (K, D), slopes
-(K, D, D). Columns go one after another, a run of rows at a time; what a column leaves to the next
-ones are the components' responsibilities for the columns so far.
+Columns are (D, N), C order; parameters are log_weights (K, S), means and log_scales (K, D), slopes
+(K, D, D), log_sizes (K, S). Columns go one after another, a run of rows at a time; what a column
+leaves to the next ones are the components' responsibilities for the columns so far. The scales of
+a shape share its conditional means.
 """
 
 from __future__ import annotations
@@ -46,18 +47,18 @@ def copy(source, target):
 @kernel
 def begin(log_weights, terms, work):
     """Fill terms and work, as `advance` takes them, for the first column."""
-    for k in range(log_weights.size):
-        log_r, r = terms[0, k], terms[1, k]
+    for c in range(log_weights.size):
+        log_r, r = terms[0, c], terms[1, c]
         for i in range(r.size):
-            log_r[i] = log_weights[k] / LN2
-            r[i] = math.exp(log_weights[k])
+            log_r[i] = log_weights[c] / LN2
+            r[i] = math.exp(log_weights[c])
     for i in range(work.shape[1]):
         work[3, i] = 1.0
 
 
 @kernel
 def normalise1(log_r, r):
-    """Fill responsibilities (K,) of one row from log_r, the largest subtracted first."""
+    """Fill responsibilities (K S,) of one row from log_r, the largest subtracted first."""
     largest, total = log_r[0], 0.0
     for k in range(r.size):
         largest = max(largest, log_r[k])
@@ -80,8 +81,8 @@ def advance(columns, row, parameters, terms, work, z, log_det):
     row : ndarray of shape (n,)
         0, 1, ...
     parameters : tuple of ndarray
-        Constants (5, K) and slopes (K, j) of column j.
-    terms : ndarray of shape (2, K, RUN)
+        Constants (5, K S) and slopes (K, j) of column j.
+    terms : ndarray of shape (2, K S, RUN)
         Logarithms to base 2 of the responsibilities, and these.
     work : ndarray of shape (7, RUN)
         In its row 3 the density of the column before, or 1 if that is less.
@@ -89,6 +90,7 @@ def advance(columns, row, parameters, terms, work, z, log_det):
         Filled, and added to.
     """
     constants, slopes = parameters
+    n_sizes = terms.shape[1] // slopes.shape[0]
     rows, x = slice(0, z.size), columns[slopes.shape[1], : z.size]
     pdf, lower, upper, reach, shift, log_slope = (
         work[0],
@@ -100,9 +102,10 @@ def advance(columns, row, parameters, terms, work, z, log_det):
     )
     for i in range(z.size):
         pdf[i], lower[i], upper[i] = 0.0, 0.0, 0.0
-    for k in range(terms.shape[1]):
-        weighted_sum(columns, rows, slopes[k], shift[: z.size])
-        add_component(x, shift, constants[:, k], terms[0, k], terms[1, k], pdf, lower, upper)
+    for c in range(terms.shape[1]):
+        if c % n_sizes == 0:
+            weighted_sum(columns, rows, slopes[c // n_sizes], shift[: z.size])
+        add_component(x, shift, constants[:, c], terms[0, c], terms[1, c], pdf, lower, upper)
     conclude(x, row, columns, parameters, terms[0], work, z, log_slope)
     log_pdf, inverse = lower, upper
     for i in range(z.size):
@@ -110,8 +113,8 @@ def advance(columns, row, parameters, terms, work, z, log_det):
         reach[i] = min(pdf[i], 1.0)
         log_pdf[i] = log_positive(pdf[i]) * (1.0 / LN2)
         inverse[i] = 1.0 / pdf[i]
-    for k in range(terms.shape[1]):
-        log_r, r = terms[0, k], terms[1, k]
+    for c in range(terms.shape[1]):
+        log_r, r = terms[0, c], terms[1, c]
         for i in range(z.size):
             log_r[i] -= log_pdf[i]
             r[i] *= inverse[i]
@@ -121,18 +124,19 @@ def advance(columns, row, parameters, terms, work, z, log_det):
 
 
 @kernel
-def forward(columns, log_weights, means, log_scales, slopes, z, log_det):
+def forward(columns, parameters, z, log_det):
     """Fill z (D, N) and add log |det dz/dx| to log_det (N,)."""
-    n_components, n_columns = means.shape
+    log_weights, means, log_scales, slopes, log_sizes = parameters
+    n_components, n_columns = log_weights.size, means.shape[1]
     length = run_length(2 * n_components + n_columns)
     terms, work = np.empty((2, n_components, length)), np.empty((7, length))
     x, row = np.empty((n_columns, length)), indices(length)
-    constants = conditionals(means, log_scales, slopes)
+    constants = conditionals(means, log_scales, slopes, log_sizes)
     for start in range(0, columns.shape[1], length):
         rows = slice(start, start + length)
-        begin(log_weights, terms, work)
+        begin(log_weights.ravel(), terms, work)
         for j in range(n_columns):
             copy(columns[j, rows], x[j])
         for j in range(n_columns):
-            parameters, out = (constants[j], slopes[:, j, :j]), z[j, rows]
-            advance(x, row[: out.size], parameters, terms, work, out, log_det[rows])
+            given, out = (constants[j], slopes[:, j, :j]), z[j, rows]
+            advance(x, row[: out.size], given, terms, work, out, log_det[rows])

@@ -16,6 +16,8 @@ MIXTURES = {
     "overlapping": cases.joint_overlapping,
     "far modes": cases.joint_far_modes,
     "one column": cases.joint_one_column,
+    "scales": cases.joint_scales,
+    "one shape of wide scales": lambda: cases.with_sizes(cases.joint_single(), [-4.0, 0.0, 4.0]),
 }
 
 
@@ -65,20 +67,33 @@ def random_mixture(rng):
     weights = rng.dirichlet(np.full(k, rng.choice([0.1, 1.0, 5.0]))) + 1e-15
     means = rng.normal(size=(k, d)) * rng.choice([0.5, 2.0, 10.0, 1000.0])
     scales = 10.0 ** rng.uniform(-3.0, rng.choice([-2.0, 0.0, 1.0]), size=(k, d))
-    return cases.joint_of(weights, means, scales, slope=rng.choice([0.1, 1.0]))
+    mixture = cases.joint_of(weights, means, scales, slope=rng.choice([0.1, 1.0]))
+    return cases.with_sizes(mixture, np.linspace(-1.0, 1.0, rng.integers(1, 5)))
 
 
 def log_density(mixture, rows):
     """By SciPy, from covariances: x - m = A diag(s) u with A^-1 = I - slopes."""
     terms = []
-    for log_weight, mean, log_scales, slopes in zip(*mixture.arrays().values(), strict=True):
+    for log_weights, mean, log_scales, slopes, log_sizes in zip(
+        *mixture.arrays().values(), strict=True
+    ):
         factor = np.linalg.inv(np.eye(mean.size) - slopes) * np.exp(log_scales)
-        normal = scipy.stats.multivariate_normal(mean, factor @ factor.T)
-        terms.append(log_weight + normal.logpdf(rows))
+        for log_weight, log_size in zip(log_weights, log_sizes, strict=True):
+            covariance = np.exp(2.0 * log_size) * factor @ factor.T
+            normal = scipy.stats.multivariate_normal(mean, covariance)
+            terms.append(log_weight + normal.logpdf(rows))
     return scipy.special.logsumexp(terms, axis=0)
 
 
-@pytest.mark.parametrize("make", [cases.joint_overlapping, cases.joint_many_columns])
+@pytest.mark.parametrize(
+    "make",
+    [
+        cases.joint_overlapping,
+        cases.joint_many_columns,
+        cases.joint_scales,
+        cases.joint_scales_many_columns,
+    ],
+)
 def test_the_density_is_the_mixtures(make):
     mixture = make()
     rows = 3.0 * np.random.default_rng(1).normal(size=(600, mixture.means.shape[1]))
@@ -109,8 +124,8 @@ def test_negligible_components_do_not_widen_the_bracket():
     """Of 1e-30 at 1e6, where all the rest lies within 1."""
     z = np.linspace(-8.0, 8.0, 33)
     mixture = cases.joint_of([0.5, 0.5, 1e-30], [[-0.1], [0.1], [1e6]], [[0.1]])
-    constants = conditional.conditionals(mixture.means, mixture.log_scales, mixture.slopes)[0]
-    r = np.repeat(np.exp(mixture.log_weights)[:, None], z.size, axis=1)
+    constants = conditional.conditionals(*list(mixture.arrays().values())[1:])[0]
+    r = np.repeat(np.exp(mixture.log_weights), z.size, axis=1)
     row, state = np.empty(z.size, np.int64), np.empty((11, z.size))
     joint_inverse.start_run(z, constants, np.zeros_like(r), r, row, state)
     x = mixture.inverse(z[:, None])[0][:, 0]
@@ -130,11 +145,16 @@ def test_a_row_has_the_same_bits_alone_and_in_runs_of_many_components(method):
         assert part_log_det.tobytes() == log_det[start:stop].tobytes()
 
 
+def test_people_read_how_many_components_there_are():
+    assert cases.joint_overlapping().about == "7 components"
+    assert cases.joint_scales().about == "7 components of 3 scales"
+
+
 def test_log_det_is_added_to():
     mixture = cases.joint_overlapping()
     columns, out = np.zeros((3, 5)), np.empty((3, 5))
     for kernel in (joint.forward, joint_inverse.inverse):
         once, twice = np.zeros(5), np.full(5, 10.0)
-        kernel(columns, *mixture.arrays().values(), out, once)
-        kernel(columns, *mixture.arrays().values(), out, twice)
+        kernel(columns, tuple(mixture.arrays().values()), out, once)
+        kernel(columns, tuple(mixture.arrays().values()), out, twice)
         np.testing.assert_allclose(twice, 10.0 + once, rtol=1e-14)
