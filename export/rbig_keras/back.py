@@ -61,9 +61,9 @@ def import_from_keras(flow: GaussianizationFlow) -> RBIG:
                 f"{layer.name} ({type(layer).__name__}) has no counterpart in the engine"
             )
         kind, read = _READERS[type(layer)]
-        arrays = {name: np.ascontiguousarray(array) for name, array in read(layer).items()}
-        if not all(np.isfinite(array).all() for array in arrays.values()):
+        if not all(np.isfinite(_array(weight)).all() for weight in layer.weights):
             raise ValueError(f"{layer.name} has weights that are not finite")
+        arrays = {name: np.ascontiguousarray(array) for name, array in read(layer).items()}
         bijections.append(KINDS[kind](**arrays))
     metadata = {
         "parameters": {},

@@ -19,14 +19,14 @@ BOUNDS = {
     "float32": {"dlog_p": 1e-4, "dz_relative": 5e-5, "round_trip": 5e-3},
 }
 each_dtype = pytest.mark.parametrize("dtype", BOUNDS)
-# Of sizes: as far apart as heavy tails have them.
-RATIO = 8.0
 MAKERS = [
     cases.joint_single,
     cases.joint_overlapping,
     cases.joint_far_modes,
     cases.joint_many_columns,
     cases.joint_one_column,
+    cases.joint_scales,
+    cases.joint_scales_many_columns,
 ]
 
 
@@ -38,20 +38,10 @@ def model_of(*bijections):
     return model
 
 
-def scaled(joint, n_scales, seed=2):
-    """Return a mixture each of whose shapes has scales of its own, and weights of them."""
-    rng = np.random.default_rng(seed)
-    sizes = np.sort(rng.uniform(-0.5, 0.5, (len(joint.means), n_scales)) * np.log(RATIO))
-    weights = rng.dirichlet(np.full(n_scales, 3.0), len(joint.means))
-    log_weights = np.reshape(joint.log_weights, (-1, 1)) + np.log(weights)
-    return replace(joint, log_weights=log_weights, log_sizes=sizes)
-
-
 @each_dtype
-@pytest.mark.parametrize("n_scales", [1, 3])
 @pytest.mark.parametrize("make", MAKERS)
-def test_equals_the_engine(make, n_scales, dtype):
-    model = model_of(make() if n_scales == 1 else scaled(make(), n_scales))
+def test_equals_the_engine(make, dtype):
+    model = model_of(make())
     report = parity(model, export_to_keras(model, dtype=dtype), model.sample(200, random_state=1))
     assert report.finite
     for name, bound in BOUNDS[dtype].items():
@@ -93,7 +83,7 @@ def test_far_rows_between_scales_of_two_shapes(dtype):
 def test_equal_scales_are_one(dtype, rng):
     """Of half the weight each, as sizes or as scales: log 3 is in either."""
     one = cases.joint_overlapping()
-    log_weights = np.reshape(one.log_weights, (-1, 1)) + np.log([0.5, 0.5])
+    log_weights = one.log_weights + np.log([0.5, 0.5])
     sizes = np.full(log_weights.shape, np.log(3.0))
     two = replace(
         one, log_weights=log_weights, log_scales=one.log_scales - np.log(3.0), log_sizes=sizes
@@ -106,9 +96,9 @@ def test_equal_scales_are_one(dtype, rng):
         np.testing.assert_allclose(mine, theirs, rtol=100 * unit, atol=200 * unit)
 
 
-@pytest.mark.parametrize("n_scales", [1, 3])
-def test_comes_back_as_it_was(n_scales):
-    bijection = scaled(cases.joint_overlapping(), n_scales)
+@pytest.mark.parametrize("make", [cases.joint_overlapping, cases.joint_scales])
+def test_comes_back_as_it_was(make):
+    bijection = make()
     again = import_from_keras(export_to_keras(model_of(bijection), dtype="float64"))
     for name, array in bijection.arrays().items():
         np.testing.assert_allclose(again.flow_.bijections[1].arrays()[name], array, atol=1e-14)
@@ -141,7 +131,7 @@ def test_a_new_layer_is_the_identity_and_stays_triangular_in_training(rng, n_sca
 
 
 def test_inverse_has_the_gradient_of_the_implicit_function(rng):
-    bijection = scaled(cases.joint_overlapping(), 2)
+    bijection = cases.joint_scales()
     layer = export_to_keras(model_of(bijection), dtype="float64").bijector_layers[1]
     z = tf.constant(rng.normal(size=(4, 3)))
     places = {"logits": (1, 0), "means": (2, 1), "slopes": (0, 2, 1), "log_sizes": (3, 1)}
