@@ -61,9 +61,9 @@ def import_from_keras(flow: GaussianizationFlow) -> RBIG:
                 f"{layer.name} ({type(layer).__name__}) has no counterpart in the engine"
             )
         kind, read = _READERS[type(layer)]
-        arrays = {name: np.ascontiguousarray(array) for name, array in read(layer).items()}
-        if not all(np.isfinite(array).all() for array in arrays.values()):
+        if not all(np.isfinite(_array(weight)).all() for weight in layer.weights):
             raise ValueError(f"{layer.name} has weights that are not finite")
+        arrays = {name: np.ascontiguousarray(array) for name, array in read(layer).items()}
         bijections.append(KINDS[kind](**arrays))
     metadata = {
         "parameters": {},
@@ -95,7 +95,11 @@ def _mixture(layer: Any) -> Arrays:
 
 
 def _joint(layer: JointMixture) -> Arrays:
-    return _mixture(layer) | {"slopes": np.tril(_array(layer.slopes), -1)}
+    names = ("means", "log_scales", "slopes", "log_sizes")
+    logits = _array(layer.logits)
+    weights = {name: _array(getattr(layer, name)) for name in names}
+    weights["slopes"] = np.tril(weights["slopes"], -1)
+    return {"log_weights": logits - np.logaddexp.reduce(logits, axis=None)} | weights
 
 
 def _radial(layer: Radial) -> Arrays:

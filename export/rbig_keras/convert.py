@@ -155,7 +155,7 @@ def _coupling(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
 
 
 def _joint(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return JointMixture(len(arrays["log_weights"]), **kwargs), _with_logits(arrays)
+    return JointMixture(*arrays["log_weights"].shape, **kwargs), _with_logits(arrays)
 
 
 def _radial(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.blocks import RowMap
-from rbig_keras.formats import turn_slots
+from rbig_keras.formats import adapt_slots
 from rbig_keras.layers.base import keep_precision
 from rbig_keras.scorer import Scorer
 from rbig_keras.special import Tensor, log_normal_pdf
@@ -101,7 +101,7 @@ class Density(Trained):
         # Of the backend that loads, not of the one that saved: PyTorch takes no other than 1.
         self.compile(**{**arguments, "steps_per_execution": None})
         self.optimizer.build(self.trainable_variables)
-        turn_slots(self.optimizer, self._flatten_layers())
+        adapt_slots(self.optimizer, self._flatten_layers())
 
     def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
         """Write the model's call for a server, as `keras.Model.export` does.

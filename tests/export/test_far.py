@@ -103,7 +103,7 @@ def small(kind, dtype):
     layers = [
         Radial([0, 0, 1], 2, dtype=dtype),
         Coupling([1, 0, 1], 4, dtype=dtype),
-        JointMixture(3, dtype=dtype),
+        JointMixture(3, 2, dtype=dtype),
     ]
     flow = GaussianizationFlow(layers, 3, dtype=dtype)
     rng = np.random.default_rng(0)

@@ -61,12 +61,13 @@ def mixture(dtype):
 
 
 def joint(dtype):
-    """The components of `mixture`, turned and sheared; the wide one as it is."""
+    """The components of `mixture`, turned and sheared, in two scales; the wide one as it is."""
     arrays = {name: array.T for name, array in mixture_arrays().items()}
     slopes = np.tril(np.random.default_rng(1).normal(size=(4, D, D)), -1)
-    arrays |= {"logits": arrays["logits"][:, 0], "slopes": slopes}
-    arrays["slopes"][3] = 0.0
-    return with_weights(JointMixture(4, dtype=dtype), arrays)
+    slopes[3] = 0.0
+    sizes = np.array([[-0.3, 0.2], [0.0, 0.5], [-0.2, 0.1], [0.0, 0.3]])
+    arrays |= {"logits": arrays["logits"][:, :1] + np.log([0.7, 0.3]), "slopes": slopes}
+    return with_weights(JointMixture(4, 2, dtype=dtype), arrays | {"log_sizes": sizes})
 
 
 CASES = (affine, affine_with_a_reach, fixed_ortho, householder, joint, mixture)
@@ -143,6 +144,7 @@ def test_called_as_a_layer(make, dtype, rng):
         Affine,
         FixedOrtho,
         partial(JointMixture, 4),
+        partial(JointMixture, 4, 3),
         partial(MixtureCDFGaussianization, 4, init_mean_range=0.0),
     ],
 )

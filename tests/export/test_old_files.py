@@ -1,6 +1,7 @@
 """Files of format 1: weights had other names, reflectors stood in columns, networks were shared.
 
-`files/` holds flows of layers of every kind with the log-densities and latent rows that they had.
+`files/` holds flows of layers of every kind with the log-densities and latent rows that they had;
+`one_scale` is of format 2, from before joint mixtures had scales.
 """
 
 import zipfile
@@ -33,7 +34,7 @@ def assert_scores(model, name):
 
 
 def test_every_kind_of_layer_has_a_file():
-    assert len(NAMES) == 7
+    assert len(NAMES) == 8
     kinds = set()
     for name in NAMES:
         model = keras.models.load_model(FILES / f"{name}.keras")
@@ -62,7 +63,7 @@ def test_loads_scores_the_same_and_goes_on(name, tmp_path):
     assert isinstance(model, MixtureOfFlows) == name.startswith("mixture")
 
 
-@pytest.mark.parametrize("name", ["layers_float32", "couplings_float64"])
+@pytest.mark.parametrize("name", ["layers_float32", "couplings_float64", "one_scale_float32"])
 def test_weights_alone_load_too(name, tmp_path):
     """Into new flows: reflectors are turned where they come from a file of format 1 only."""
     model = keras.models.load_model(FILES / f"{name}.keras")
@@ -87,6 +88,26 @@ def test_a_compiled_flow_trains_on():
     x = expected("trained_float32")[0].astype("float32")
     losses = flow.fit(x, epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_compiled_flow_of_one_scale_trains_on(tmp_path):
+    """Momenta of logits were (K,), and sizes had none."""
+    flow = keras.models.load_model(FILES / "one_scale_float32.keras")
+    x = expected("one_scale_float32")[0].astype("float32")
+    for _ in range(2):
+        kept = {variable.name: variable.numpy() for variable in flow.optimizer.variables}
+        (of_logits, *_) = (v for name, v in kept.items() if name.endswith("logits_momentum"))
+        assert of_logits.shape == (4, 1)
+        assert np.abs(of_logits).max() > 0
+        assert int(flow.optimizer.iterations) == 2
+        sizes = [v for name, v in kept.items() if name.endswith("log_sizes_velocity")]
+        assert [(v.shape, float(np.abs(v).max())) for v in sizes] == [((4, 1), 0.0), ((2, 1), 0.0)]
+        flow.save(tmp_path / "again.keras")
+        flow = keras.models.load_model(tmp_path / "again.keras")
+    losses = flow.fit(x, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert np.abs(flow.bijector_layers[0].log_sizes.numpy()).max() > 0
 
 
 def test_a_scorer_of_an_old_flow():
