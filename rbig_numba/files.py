@@ -13,8 +13,17 @@ AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 
 def as_path(path: AnyPath) -> Path:
-    """Return a path as people write it: bytes are decoded, a leading ~ is their home."""
-    return Path(os.path.expanduser(os.fsdecode(path)))
+    """Return a path as people write it: bytes are decoded, a leading ~ is their home.
+
+    Raises
+    ------
+    ValueError
+        If a NUL is in it: the system's own errors don't say in which.
+    """
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise ValueError(f"{name!r} names no file: it holds a NUL")
+    return Path(os.path.expanduser(name))
 
 
 @contextmanager
@@ -76,6 +85,8 @@ def check_readable(path: AnyPath) -> Path:
     ------
     FileNotFoundError
         If there is no such file.
+    PermissionError
+        If it can't be read.
     OSError
         If it is something else than a file.
     """
@@ -83,6 +94,8 @@ def check_readable(path: AnyPath) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     _check_regular(path, path)
+    if not os.access(path, os.R_OK):
+        raise PermissionError(f"{path} can't be read: you have no permission to")
     return path
 
 

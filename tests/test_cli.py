@@ -218,6 +218,8 @@ MISTAKES = {
     "sample named.rbig -n 0 -o {out}.csv": "0",
     "sample named.rbig --random-state -1 -o {out}.csv": "2**32",
     "sample rows.csv -o {out}.csv": "rows.csv",
+    "score named.rbig rows.csv -o ./rows.csv": "rows.csv is the table that is read",
+    "transform named.rbig rows.npy -o rows.npy": "rows.npy is the table that is read",
     "export named.rbig -o {out}.h5": "must end in .keras",
     "info none.rbig": "none.rbig",
 }

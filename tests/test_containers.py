@@ -139,7 +139,16 @@ REFUSED = {
     "text": (ROWS.astype(str), ValueError, "holds <U32, not numbers"),
     "bytes": (ROWS.astype("S"), ValueError, "holds |S32, not numbers"),
     "records": (FRAME.to_records(index=False), ValueError, "records of type"),
-    "an object of text": (cells("tall"), ValueError, "row 3, column 1: could not convert .*'tall'"),
+    "an object of text": (cells("tall"), ValueError, "row 3, column 1: no number but 'tall'"),
+    "text of digits": (cells("1_0"), ValueError, "row 3, column 1: no number but '1_0'"),
+    "bytes of digits": (cells(b"1.5"), ValueError, "row 3, column 1: no number but b'1.5'"),
+    "text of digits only": (ROWS.astype(str).astype(object), ValueError, "row 0, column 0: no num"),
+    "an object of NumPy's complex": (
+        cells(np.complex64(1 + 2j)),
+        TypeError,
+        r"row 3, column 1: no number but np.complex64\(1\+2j\)",
+    ),
+    "an object of Python's complex": (cells(1 + 2j), TypeError, "row 3, column 1: .*'complex'"),
     "an object of none": (cells(None), ValueError, r"NaN in 1 rows \(the first is row 3\)"),
     "an object pd.NA": (cells(pd.NA), TypeError, "row 3, column 1: .*'NAType'"),
     "an object of NumPy's time": (
@@ -175,6 +184,7 @@ REFUSED = {
     "pandas, periods": (FRAME.assign(a=DATES.to_period()), ValueError, "not numbers: a"),
     "pandas, complex": (FRAME.assign(a=1j), ValueError, "not numbers: a .complex128"),
     "pandas, text": (FRAME.assign(a="x"), ValueError, "not numbers: a"),
+    "pandas, text of digits": (FRAME.astype(str), ValueError, "not numbers: a .*, b "),
     "pandas, Python's dates": (
         FRAME.assign(a=pd.Series([datetime.date(2020, 1, 1)] * 60, dtype=object)),
         ValueError,

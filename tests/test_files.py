@@ -199,6 +199,25 @@ def test_the_command_line_takes_a_home_too(model, here, monkeypatch, capsys):
     assert {"new.rbig", "scores.csv"} <= set(os.listdir(here))
 
 
+@posix
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+@pytest.mark.parametrize("suffix", [".csv", ".npy", ".parquet", ".rbig"])
+def test_what_may_not_be_read(suffix, model, here):
+    path = here / f"mine{suffix}"
+    model.save(path) if suffix == ".rbig" else write_table(path, ROWS)
+    path.chmod(0)
+    for read in (RBIG.load, model.fit) if suffix != ".rbig" else (RBIG.load,):
+        with pytest.raises(PermissionError, match=rf"mine\{suffix} can't be read"):
+            read(path)
+
+
+@pytest.mark.parametrize("path", ["a\0b.csv", b"a\0b.csv"])
+def test_a_name_with_a_nul_is_shown(path, model):
+    for call in (model.save, RBIG.load, model.fit, model.score_samples, read_table):
+        with pytest.raises(ValueError, match=r"'a\\x00b.csv' names no file: it holds a NUL"):
+            call(path)
+
+
 @pytest.mark.parametrize("path", [3, None, ["x.rbig"]])
 def test_what_names_no_file(path, model):
     for call in (model.save, RBIG.load):

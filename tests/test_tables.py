@@ -195,6 +195,16 @@ def test_a_table_of_an_index_only(tmp_path):
     assert "3 rows, 0 columns" in message_of(tmp_path / "rows.parquet")
 
 
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_cells_between_other_signs_than_commas(tmp_path, separator):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,2\n3,5\n".replace(",", separator))
+    name = f"a{separator}b"
+    assert f"a single column, {name!r}: columns must end in commas" in message_of(path)
+    path.write_text(f"{name}\n1\n2\n")
+    assert read_table(path)[1] == [name]
+
+
 def test_a_column_without_a_name_is_likely_an_index(tmp_path):
     INDEXED.to_csv(tmp_path / "rows.csv")
     assert "column 0 has no name: drop it if it numbers" in message_of(tmp_path / "rows.csv")

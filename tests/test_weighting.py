@@ -2,6 +2,7 @@
 
 import warnings
 
+import dask.array as da
 import numpy as np
 import pytest
 from sklearn.datasets import make_moons
@@ -27,10 +28,23 @@ def test_others_add_up_to_kishs_effective_number(scale):
     np.testing.assert_allclose(counts / counts.sum(), weights / weights.sum(), rtol=1e-12)
 
 
-def test_whole_numbers_beyond_doubles_that_count_are_no_counts():
+@pytest.mark.parametrize("weight", [1e290, 1.7e308])
+def test_whole_numbers_beyond_doubles_that_count_are_no_counts(weight):
     with pytest.warns(UserWarning, match="importance weights"):
-        counts = as_counts(np.full(20_000, 1e290))
+        counts = as_counts(np.full(20_000, weight))
     np.testing.assert_array_equal(counts, 1.0)
+
+
+@pytest.mark.parametrize("least", [1e-40, 1e-300, 5e-324])
+def test_rows_of_next_to_no_weight_change_nothing(least):
+    rows = np.random.default_rng(0).normal(size=(400, 3))
+    model = RBIG(random_state=0, n_blocks=2)
+    expected = model.fit(rows[1:]).score_samples(rows)
+    weights = np.append(least, np.ones(399))
+    for table, given in ((rows, weights), (da.from_array(rows), da.from_array(weights))):
+        with pytest.warns(UserWarning, match="add up to the 399 rows"):
+            model.fit(table, sample_weight=given)
+        np.testing.assert_array_equal(model.score_samples(rows), expected)
 
 
 def test_one_row_that_outweighs_all_others_is_refused():

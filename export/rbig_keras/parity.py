@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from keras import ops
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from rbig_keras.ensemble import MixtureOfFlows
 from rbig_keras.flow import GaussianizationFlow
@@ -91,7 +91,7 @@ def parity(
         A fitted model.
     flow : GaussianizationFlow or MixtureOfFlows
         What `export_to_keras(model)` gave.
-    X : array-like (N, D)
+    X : array-like or frame (N, D)
         At least two rows.
     random_state : int
         Seeds the samples and the directions.
@@ -110,7 +110,7 @@ def parity(
         the flow have other numbers of columns or members.
     """
     _check_pair(model, flow)
-    X = validate_data(model, X, reset=False, dtype=np.float64, ensure_min_samples=2)
+    X = _checked(model, X)
     mean, deviation = X.mean(axis=0), X.std(axis=0)
     directions = _directions(X.shape[1], np.random.default_rng(random_state))
     sets = {"given rows": X, "fresh samples": model.sample(N_SAMPLES, random_state=random_state)}
@@ -141,6 +141,16 @@ def _check_pair(model: Any, flow: Any) -> None:
         )
 
 
+def _checked(model: Any, X: Any) -> np.ndarray:
+    from rbig_numba.checks.containers import unwrapped
+    from rbig_numba.estimators.inputs import check_rows
+
+    rows = check_rows(model, unwrapped(X), fitting=False).astype(np.float64, copy=False)
+    if len(rows) < 2:
+        raise ValueError(f"X has {len(rows)} row(s): at least two are needed")
+    return rows
+
+
 def _directions(n_columns: int, rng: np.random.Generator) -> np.ndarray:
     axes = np.eye(n_columns)
     random = rng.normal(size=(N_DIRECTIONS, n_columns))
@@ -155,7 +165,7 @@ def _errors(
     flows = getattr(flow, "flows", [flow])
     pairs = zip(members, flows, strict=True)
     dz, relative, round_trip = np.max([_latent_errors(*pair, x, unit) for pair in pairs], axis=0)
-    log_p = model.score_samples(x)
+    log_p = model._density.log_prob(x)  # without names, which `X` had, if the fit had some
     dlog_p = np.abs(_array(flow.log_prob(x)) - log_p) / np.maximum(1.0, np.abs(log_p))
     return np.stack([dz, relative, dlog_p, round_trip], axis=1)
 

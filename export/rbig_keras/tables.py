@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+# What NumPy would make a number of though it is none.
+NO_NUMBERS = (str, bytes, np.datetime64, np.timedelta64, np.complexfloating)
 
 
 def is_table(given: Any) -> bool:
@@ -37,7 +39,7 @@ def numbers(name: str, table: Any) -> np.ndarray:
         For anything else than real numbers. Starts with the name given.
     """
     if isinstance(table, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(table), np.nan, table.data)
+        return np.where(np.ma.getmaskarray(table), np.nan, numbers(name, table.data))
     if not is_table(table):
         raise ValueError(f"{name} takes rows (N, D), got {type(table).__name__}")
     array = ops.convert_to_numpy(table) if ops.is_tensor(table) else _array(name, table)
@@ -123,12 +125,13 @@ def _unpacked(name: str, array: np.ndarray) -> np.ndarray:
         if value is None or type(value).__name__ == "NAType":  # pandas' own, which has no float
             continue
         try:
-            floats[place] = math.nan if isinstance(value, str) else value
-        except (TypeError, ValueError):
-            value = str(value)
-        if isinstance(value, str):
+            if isinstance(value, NO_NUMBERS):
+                raise TypeError
+            floats[place] = value
+        except (TypeError, ValueError, OverflowError) as error:
             where = ", ".join(
                 f"{axis} {i}" for axis, i in zip(("row", "column"), place, strict=False)
             )
-            raise ValueError(f"{name} takes rows of numbers, {where} holds {value!r}")
+            message = f"{name} takes rows of numbers, {where} holds {str(value)!r:.60}"
+            raise ValueError(message) from error
     return floats

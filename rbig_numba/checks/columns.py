@@ -11,7 +11,9 @@ import numpy as np
 SHOWN = 5
 # NumPy's kinds of types that stand for real numbers.
 REAL = "biuf"
-TIMES = (np.datetime64, np.timedelta64)
+# What float() or NumPy would make a number of though it is none: "1_0" would be 10.
+TEXT = (str, bytes)
+NO_NUMBERS = (*TEXT, np.datetime64, np.timedelta64, np.complexfloating)
 
 
 def column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
@@ -120,16 +122,17 @@ def _frame_floats(X: Any) -> np.ndarray:
 def _numbers(array: np.ndarray, label: str) -> np.ndarray:
     """Return an array as floats; the first object that is no number is named with its place."""
     try:
-        if array.dtype.kind == "O" and any(isinstance(cell, TIMES) for cell in array.flat):
-            raise TypeError  # NumPy has a float for it
+        if array.dtype.kind == "O" and any(isinstance(cell, NO_NUMBERS) for cell in array.flat):
+            raise TypeError
         with np.errstate(over="ignore"):  # infinity, from a longdouble: told by its place
             return array.astype(float_type(array.dtype), copy=False)
     except (TypeError, ValueError, OverflowError):
         for place, cell in np.ndenumerate(array):
             where = ", ".join(f"{a} {i}" for a, i in zip(("row", "column"), place, strict=False))
             try:
-                if isinstance(cell, TIMES):
-                    raise TypeError(f"no number but {cell!r}")
+                if isinstance(cell, NO_NUMBERS):
+                    kind = ValueError if isinstance(cell, TEXT) else TypeError
+                    raise kind(f"no number but {cell!r:.60}")
                 float(cell)
             except (TypeError, ValueError, OverflowError) as reason:
                 kind = TypeError if isinstance(reason, TypeError) else ValueError

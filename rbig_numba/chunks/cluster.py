@@ -20,7 +20,7 @@ from dask.delayed import Delayed, delayed
 from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.checks.columns import as_floats, float_type
 from rbig_numba.checks.validation import check_finite
-from rbig_numba.checks.weighting import count_factor
+from rbig_numba.checks.weighting import count_factor, scaled
 from rbig_numba.chunks.block import Block, Split
 from rbig_numba.chunks.local import advance_blocks, gather_blocks, load_local
 from rbig_numba.chunks.sources import ArraySource
@@ -101,7 +101,7 @@ def counted(weights: da.Array) -> da.Array:
     shares = weights / largest
     total, squares = dask.base.compute(shares.sum(), (shares * shares).sum())
     factor = count_factor(float(total), float(squares), float(largest), whole=bool(whole))
-    return weights if factor is None else shares * factor
+    return weights if factor is None else scaled(shares, factor)
 
 
 def map_partitions(

@@ -113,7 +113,7 @@ def score(model: Model, table: Table, output: Output = None) -> None:
     """Write the log-density of each row of TABLE, in nats."""
     from rbig_numba.cli.streams import map_blocks, write_blocks
 
-    _check_output(output)
+    _check_output(output, table=table)
     fitted = _load(model)
     blocks = map_blocks(lambda rows: fitted.score_samples(rows)[:, None], table)
     write_blocks(output, blocks, ["log_prob"])
@@ -129,7 +129,7 @@ def transform(
     """Write the latent rows of TABLE, each column N(0, 1)."""
     from rbig_numba.cli.streams import map_blocks, write_blocks
 
-    _check_output(output)
+    _check_output(output, table=table)
     fitted = _load(model)
     if not hasattr(fitted, "transform"):
         raise ValueError(f"{model} holds an average of models, which has no latent space")
@@ -205,13 +205,20 @@ def _load(path: Path) -> Any:
     return load_model(path)
 
 
-def _check_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
-    """Refuse, before any work, an output that can't be written or that a command doesn't make."""
+def _check_output(
+    path: Path | None, suffixes: Sequence[str] = (), table: Path | None = None
+) -> None:
+    """Refuse, before any work, an output that can't be written or that a command doesn't make.
+
+    Nor may it be the table that is read.
+    """
     from rbig_numba.tables import SUFFIXES, check_suffix
 
     if path is not None:
         check_suffix(path, suffixes or SUFFIXES)
-        check_writable(path)
+        target = check_writable(path)
+        if table is not None and target == Path(os.path.realpath(as_path(table))):
+            raise ValueError(f"{path} is the table that is read: name another output")
 
 
 def _exporter() -> Any:

@@ -121,7 +121,7 @@ class CsvFile(ArrowFile):
         with self._reader() as reader:
             schema = reader.schema
             self.names = schema.names  # an error of a later block names its column
-            check_header(self.path, schema.names)
+            check_header(self.path, schema)
             check_columns(self.path, schema, n_rows=int(any(len(batch) for batch in reader)))
         self._types = {
             field.name: field.type if pa.types.is_boolean(field.type) else pa.float64()

@@ -22,8 +22,11 @@ def check_suffix(path: AnyPath, suffixes: Sequence[str] = SUFFIXES) -> str:
     return suffix
 
 
-def check_header(path: Path, names: Sequence[str]) -> None:
+def check_header(path: Path, schema: pa.Schema) -> None:
     """Raise if the line that should name the columns of a CSV file doesn't, or not all of them."""
+    names = schema.names
+    if len(names) == 1 and not _is_real(schema.types[0]) and any(c in names[0] for c in ";\t|"):
+        raise ValueError(f"{path}: a single column, {names[0]!r}: columns must end in commas")
     if all(map(_is_number, names)):
         raise ValueError(f"{path}: the first line holds numbers: add a line of column names")
     if "" in names:

@@ -1,6 +1,8 @@
 """Engine against exported flow, number for number."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from rbig_keras import export_to_keras, parity
@@ -92,13 +94,24 @@ def test_prints_a_table(small_model, small_flow, moons):
     assert last == "all finite: yes"
 
 
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame, pl.LazyFrame])
+def test_frames_with_the_names_of_the_fit(frame, moons):
+    rows = {"a": moons[:200, 0], "b": moons[:200, 1]}
+    model = RBIG(1, blocks="classic", random_state=0).fit(frame(rows))
+    assert_within_bounds(parity(model, export_to_keras(model), frame(rows)), "float32")
+    with pytest.raises(ValueError, match="same order"):
+        parity(model, export_to_keras(model), frame({name: rows[name] for name in "ba"}))
+
+
 @pytest.mark.parametrize(
     ("X", "message"),
     [
         (np.zeros((5, 3)), "3 features"),
-        (np.zeros(2), "2D array"),
-        (np.array([[0.0, np.nan], [1.0, 2.0]]), "NaN"),
-        (np.zeros((1, 2)), "minimum of 2"),
+        (np.zeros(2), "must be 2D"),
+        (np.array([[0.0, np.nan], [1.0, 2.0]]), "NaN in 1 rows .*the first is row 0"),
+        (np.ma.masked_equal([[0.0, 7.0], [1.0, 2.0]], 7.0), "masked cells in 1 rows"),
+        (np.zeros((2, 2)).astype(str), "not numbers"),
+        (np.zeros((1, 2)), "at least two"),
     ],
 )
 def test_refuses_rows_that_do_not_fit(small_model, small_flow, X, message):
