@@ -58,7 +58,7 @@ def log_terms(rows, weights, means, factors, sizes):
 @pytest.mark.parametrize("n_columns", [1, 2, 5, 11])
 @pytest.mark.parametrize("n_rows", [1, RUN, 3 * RUN + 7])
 def test_sums_are_those_of_responsibilities(n_rows, n_columns, n_scales):
-    components = weights, means, factors, sizes = components_of(4, n_columns, n_scales)
+    components = _, means, factors, sizes = components_of(4, n_columns, n_scales)
     rng = np.random.default_rng(1)
     rows, row_weights = 2 * rng.normal(size=(n_rows, n_columns)), rng.uniform(0.5, 2.0, n_rows)
     counts, distances, firsts, products, value = statistics_of(rows, row_weights, *components)
