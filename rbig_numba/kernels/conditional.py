@@ -58,28 +58,85 @@ def conditionals(means, log_scales, slopes, log_sizes):
 
 
 @kernel
-def add_component(x, shift, constants, log_r, r, pdf, lower, upper):
-    """Add one component to density and masses of one column's run of rows.
+def fill_shifts(columns, slopes, shifts, n):
+    """Fill shifts (K, RUN) of the first n rows of columns (D, RUN): their sums times slopes (K, j).
 
-    Its responsibilities, log_r and r, become its share of the density; that is in units of phi(0).
+    Columns are indexed where they lie, four or eight a pass: a slice of each, for each component,
+    takes as long as 16 multiply-adds of every row.
+    """
+    for k in range(slopes.shape[0]):
+        done = slopes.shape[1] % 4
+        for i in range(n):
+            shifts[k, i] = 0.0
+        for d in range(done):
+            a = slopes[k, d]
+            for i in range(n):
+                shifts[k, i] += a * columns[d, i]
+        while done + 8 <= slopes.shape[1]:
+            a, b, c, d = (
+                slopes[k, done],
+                slopes[k, done + 1],
+                slopes[k, done + 2],
+                slopes[k, done + 3],
+            )
+            done += 4
+            e, f, g, h = (
+                slopes[k, done],
+                slopes[k, done + 1],
+                slopes[k, done + 2],
+                slopes[k, done + 3],
+            )
+            done -= 4
+            for i in range(n):
+                half = (shifts[k, i] + a * columns[done, i]) + b * columns[done + 1, i]
+                half = (half + c * columns[done + 2, i]) + d * columns[done + 3, i]
+                half = (half + e * columns[done + 4, i]) + f * columns[done + 5, i]
+                shifts[k, i] = (half + g * columns[done + 6, i]) + h * columns[done + 7, i]
+            done += 8
+        while done < slopes.shape[1]:
+            a, b, c, d = (
+                slopes[k, done],
+                slopes[k, done + 1],
+                slopes[k, done + 2],
+                slopes[k, done + 3],
+            )
+            for i in range(n):
+                half = (shifts[k, i] + a * columns[done, i]) + b * columns[done + 1, i]
+                shifts[k, i] = (half + c * columns[done + 2, i]) + d * columns[done + 3, i]
+            done += 4
+
+
+@kernel
+def add_components(x, shifts, constants, log_r, r, work):
+    """Fill density and masses, work[:3], of one column's run of rows.
+
+    The components' responsibilities become their shares of the density, which is in units of
+    phi(0). What is given of r sums up to 1 / work[5], of log_r, of base 2, to 2^work[6]: dividing
+    here takes no pass of its own.
     """
     aligned_stack()
-    intercept, precision, log_precision, area = constants[:4]
+    n_sizes = log_r.shape[0] // shifts.shape[0]
     for i in range(x.size):
-        v = ((x[i] - shift[i]) - intercept) * precision
-        log_term = log_r[i] + (log_precision - v * v)
-        term, ratio = power_and_mills(log_term, v)
-        near = term * area * ratio
-        far = r[i] - near
-        log_r[i], r[i] = log_term, term
-        pdf[i] += term
-        lower[i] += near if float_bits(v) < 0 else far
-        upper[i] += far if float_bits(v) < 0 else near
+        work[0, i], work[1, i], work[2, i] = 0.0, 0.0, 0.0
+    for c in range(log_r.shape[0]):
+        k = c // n_sizes
+        intercept, precision = constants[0, c], constants[1, c]
+        log_precision, area = constants[2, c], constants[3, c]
+        for i in range(x.size):
+            v = ((x[i] - shifts[k, i]) - intercept) * precision
+            log_term = (log_r[c, i] - work[6, i]) + (log_precision - v * v)
+            term, ratio = power_and_mills(log_term, v)
+            near = term * area * ratio
+            far = r[c, i] * work[5, i] - near
+            log_r[c, i], r[c, i] = log_term, term
+            work[0, i] += term
+            work[1, i] += near if float_bits(v) < 0 else far
+            work[2, i] += far if float_bits(v) < 0 else near
 
 
 @kernel
 def forward1(x, before, parameters, log_terms):
-    """Return z and log dz/dx of one number in log space, log_terms (K S,) by `add_component`."""
+    """Return z and log dz/dx of one number in log space, log_terms (K S,) by `add_components`."""
     constants, slopes = parameters
     n_sizes = log_terms.size // slopes.shape[0]
     logs, power = np.empty((3, log_terms.size)), LOWEST
@@ -106,19 +163,19 @@ def conclude(x, row, columns, parameters, log_terms, work, z, log_slope):
     Parameters
     ----------
     x, row : ndarray of shape (n,)
-        The column in these rows, and their places in columns (D, RUN) and in work[3].
+        The column in these rows, and their places in columns (D, RUN).
     parameters : tuple of ndarray
         Constants (5, K S) and slopes (K, j) of column j.
     log_terms : ndarray of shape (K S, RUN)
-        What `add_component` makes of log_r.
-    work : ndarray of shape (7, RUN)
+        What `add_components` makes of log_r.
+    work : ndarray of shape (8, RUN)
         Density, lower and upper mass; then what `advance` leaves in reach. The density becomes 1
         where z is from log space; that stands in work[4], else NaN.
     """
     pdf, lower, upper, reach, far = work[0], work[1], work[2], work[3], work[4]
     for i in range(x.size):
         far[i], log_slope[i] = np.nan, 0.0
-        if min(min(lower[i], upper[i]) * reach[row[i]], pdf[i]) <= DIRECT_MIN:
+        if min(min(lower[i], upper[i]) * reach[i], pdf[i]) <= DIRECT_MIN:
             before, log_term = columns[:, row[i]], log_terms[:, i]
             far[i], log_slope[i] = forward1(x[i], before, parameters, log_term)
             pdf[i], lower[i], upper[i] = 1.0, 0.5, 0.5

@@ -12,9 +12,8 @@ import math
 
 import numpy as np
 
-from rbig_numba.kernels.conditional import add_component, conclude, conditionals
+from rbig_numba.kernels.conditional import add_components, conclude, conditionals, fill_shifts
 from rbig_numba.kernels.jit import kernel
-from rbig_numba.kernels.linear import weighted_sum
 from rbig_numba.kernels.normal import LN2, exp_negative, log_positive
 
 # Doubles that a run of rows may take of a second-level cache, and how long runs may be: below 128
@@ -53,7 +52,7 @@ def begin(log_weights, terms, work):
             log_r[i] = log_weights[c] / LN2
             r[i] = math.exp(log_weights[c])
     for i in range(work.shape[1]):
-        work[3, i] = 1.0
+        work[3, i], work[5, i], work[6, i] = 1.0, 1.0, 0.0
 
 
 @kernel
@@ -71,7 +70,7 @@ def normalise1(log_r, r):
 
 
 @kernel
-def advance(columns, row, parameters, terms, work, z, log_det):
+def advance(columns, row, parameters, terms, shifts, work, z, log_det):
     """Fill z of one column's run of rows, add to log_det, and take the column into terms.
 
     Parameters
@@ -83,41 +82,27 @@ def advance(columns, row, parameters, terms, work, z, log_det):
     parameters : tuple of ndarray
         Constants (5, K S) and slopes (K, j) of column j.
     terms : ndarray of shape (2, K S, RUN)
-        Logarithms to base 2 of the responsibilities, and these.
-    work : ndarray of shape (7, RUN)
-        In its row 3 the density of the column before, or 1 if that is less.
+        Logarithms to base 2 of the responsibilities, and these, both times the density of the
+        column before.
+    shifts : ndarray of shape (K, RUN)
+        Scratch.
+    work : ndarray of shape (8, RUN)
+        In its rows 3, 5 and 6 the density of the column before, or 1 if that is less; 1 over that
+        density, and its logarithm to base 2. The others are scratch.
     z, log_det : ndarray of shape (n,)
         Filled, and added to.
     """
     constants, slopes = parameters
-    n_sizes = terms.shape[1] // slopes.shape[0]
-    rows, x = slice(0, z.size), columns[slopes.shape[1], : z.size]
-    pdf, lower, upper, reach, shift, log_slope = (
-        work[0],
-        work[1],
-        work[2],
-        work[3],
-        work[5],
-        work[6],
-    )
-    for i in range(z.size):
-        pdf[i], lower[i], upper[i] = 0.0, 0.0, 0.0
-    for c in range(terms.shape[1]):
-        if c % n_sizes == 0:
-            weighted_sum(columns, rows, slopes[c // n_sizes], shift[: z.size])
-        add_component(x, shift, constants[:, c], terms[0, c], terms[1, c], pdf, lower, upper)
+    pdf, reach, inverse, log_pdf, log_slope = work[0], work[3], work[5], work[6], work[7]
+    x = columns[slopes.shape[1], : z.size]
+    fill_shifts(columns, slopes, shifts, z.size)
+    add_components(x, shifts, constants, terms[0], terms[1], work)
     conclude(x, row, columns, parameters, terms[0], work, z, log_slope)
-    log_pdf, inverse = lower, upper
     for i in range(z.size):
         log_det[i] += log_slope[i]
         reach[i] = min(pdf[i], 1.0)
         log_pdf[i] = log_positive(pdf[i]) * (1.0 / LN2)
         inverse[i] = 1.0 / pdf[i]
-    for c in range(terms.shape[1]):
-        log_r, r = terms[0, c], terms[1, c]
-        for i in range(z.size):
-            log_r[i] -= log_pdf[i]
-            r[i] *= inverse[i]
     for i in range(z.size):
         if not math.isnan(work[4, i]):
             normalise1(terms[0, :, i], terms[1, :, i])
@@ -128,8 +113,9 @@ def forward(columns, parameters, z, log_det):
     """Fill z (D, N) and add log |det dz/dx| to log_det (N,)."""
     log_weights, means, log_scales, slopes, log_sizes = parameters
     n_components, n_columns = log_weights.size, means.shape[1]
-    length = run_length(2 * n_components + n_columns)
-    terms, work = np.empty((2, n_components, length)), np.empty((7, length))
+    length = run_length(2 * n_components + len(means) + n_columns)
+    terms, work = np.empty((2, n_components, length)), np.empty((8, length))
+    shifts = np.empty((len(means), length))
     x, row = np.empty((n_columns, length)), indices(length)
     constants = conditionals(means, log_scales, slopes, log_sizes)
     for start in range(0, columns.shape[1], length):
@@ -139,4 +125,4 @@ def forward(columns, parameters, z, log_det):
             copy(columns[j, rows], x[j])
         for j in range(n_columns):
             given, out = (constants[j], slopes[:, j, :j]), z[j, rows]
-            advance(x, row[: out.size], given, terms, work, out, log_det[rows])
+            advance(x, row[: out.size], given, terms, shifts, work, out, log_det[rows])

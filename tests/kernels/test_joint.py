@@ -127,7 +127,7 @@ def test_negligible_components_do_not_widen_the_bracket():
     constants = conditional.conditionals(*list(mixture.arrays().values())[1:])[0]
     r = np.repeat(np.exp(mixture.log_weights), z.size, axis=1)
     row, state = np.empty(z.size, np.int64), np.empty((11, z.size))
-    joint_inverse.start_run(z, constants, np.zeros_like(r), r, row, state)
+    joint_inverse.start_run(z, constants, np.zeros_like(r), r, np.ones(z.size), row, state)
     x = mixture.inverse(z[:, None])[0][:, 0]
     assert ((state[1] <= x) & (x <= state[2])).all()
     assert (state[2] - state[1] < 0.3).all()
