@@ -112,7 +112,7 @@ class Contest:
         return finish
 
     def _found(self, kind: str, search: Search) -> Finish | None:
-        """Search for a block of a kind, for some of the time that is left: None if that is short."""
+        """Search for a block of a kind, for some of the time left: None if that is too short."""
         self.report.doing(f"searching: {kind}")
         with within(current_deadline().part(SEARCH_SHARE)) as deadline, suppress(TimeIsUp):
             return KINDS[kind](replace(search, deadline=deadline))

@@ -94,9 +94,8 @@ def _warn_of_table(summary: Summary, names: Sequence[str] | None) -> None:
     n_rows = max(int(WARNING_WORK / n_columns**2), ROWS_PER_COLUMN * n_columns)
     sample = Sample(*(array[:n_rows] for array in sample))
     warn_of_ties(sample, names)
-    if len(sample.rows) > n_columns:  # fewer lie on a plane in any case
-        rows = standardisation_of(summary).forward(sample.rows)[0]
-        warn_of_collinearity(moments_of(as_columns(rows), sample.weights), names)
+    rows = standardisation_of(summary).forward(sample.rows)[0]
+    warn_of_collinearity(moments_of(as_columns(rows), sample.weights), names)
 
 
 def _exceptions(summary: Summary, split: Split) -> Split:
