@@ -37,7 +37,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     Parameters
     ----------
     n_blocks : int, default=50
-        Blocks at most; exactly so many "classic" ones if nothing is held out.
+        Blocks at most; of competing ones 3200 / D, and 6 at least, from 64 columns on. Exactly so
+        many "classic" ones if nothing is held out.
     n_components : int, default=8
         Gaussians fitted per column and block. A wide background component of 20 rows' weight comes
         on top and keeps tails in bounds. Tables of under 5 rows per component get fewer.
@@ -50,10 +51,10 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     blocks : {"auto", "classic"} or list of str, default="auto"
         Kinds of blocks: "mixture" (a rotation, but for the first block, then a mixture for each
         column), "joint" (one mixture with full covariances over all columns, as an exact bijection
-        [2]_), "radial" (the radius of groups of columns whose sizes move together) and "coupling"
-        (mean and scale of some columns given the others). With "auto" three openings compete on
-        few rows, then the kind that gains most on held-out rows is taken, until none gains
-        (docs/blocks.md). "classic" takes "mixture" only. A list gives the kinds one by
+        [2]_), "radial" (the radius of groups of columns whose sizes move together), "coupling"
+        (mean and scale of some columns given the others) and "whitening" (by a shrunk covariance;
+        "auto" takes it from 16 columns on). With "auto" openings compete on few rows, then the kind
+        that gains most on held-out rows is taken, until none gains (docs/blocks.md). "classic" takes "mixture" only. A list gives the kinds one by
         one, and is cut back to the best length.
     refit : bool, default=False
         Whether the blocks chosen are fitted once more to all rows, held-out ones included.

@@ -112,10 +112,12 @@ class Contest:
         return finish
 
     def _found(self, kind: str, search: Search) -> Finish | None:
-        """Search for a block of a kind, for some of the time that is left."""
+        """Search for a block of a kind, for some of the time left: None if that is too short."""
         self.report.doing(f"searching: {kind}")
-        with within(current_deadline().part(SEARCH_SHARE)) as deadline:
+        with within(current_deadline().part(SEARCH_SHARE)) as deadline, suppress(TimeIsUp):
             return KINDS[kind](replace(search, deadline=deadline))
+        current_deadline().check()
+        return None
 
     def _search(
         self, latents: Latents, moments: Moments, number: int, seconds: dict[str, float]

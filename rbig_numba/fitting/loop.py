@@ -32,7 +32,7 @@ SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**23
 # 230,000 and 345,000 rows take 5 and 9 s instead of 9 and 13, for 0.04 and 0.02 nats.
 MANY_ROWS, MANY_SAMPLED = 100_000, 16_384
 # Multiply-adds of the covariance of a fit that has no time, 0.1 s of one core, and the fewest rows.
-HURRIED_WORK, HURRIED_ROWS = 2e8, 256
+HURRIED_WORK, HURRIED_ROWS = 4e8, 256
 
 
 class Fitted(NamedTuple):
@@ -170,7 +170,8 @@ class _Steps:
             self.pending = [standardisation_of(rows.summary)]
             self._move(self.pending)
             some = max(HURRIED_ROWS, int(HURRIED_WORK / n_columns**2))
-            self.moments = self.latents.train.first(some).moments.of_weight(weight)
+            self.first_moments = self.latents.train.first(some).moments
+            self.moments = self.first_moments.of_weight(weight)
 
     def begin(self, start: Sequence[Bijection]) -> dict[str, float | None]:
         """Push all rows through what was fitted before; return their scores there."""
@@ -184,9 +185,8 @@ class _Steps:
         Rows are not pushed, and the scores are those of the sample.
         """
         started = time.perf_counter()
-        mean, covariance = self.moments.rounded()
+        weight, (mean, covariance) = self.first_moments.weight, self.first_moments.rounded()
         shrinkage = Shrinkage(0, isotropic=True, strength=float(len(mean)))
-        weight = self.latents.train.weights[:HURRIED_ROWS].sum()
         if len(self.latents.train.rows) < FEWEST_ROWS:  # standardised columns are all that is known
             mean, covariance = np.zeros_like(mean), np.eye(len(mean))
         block = shrinkage.block(mean, Spread(weight, covariance))
@@ -258,6 +258,8 @@ def _described(block: Sequence[Bijection]) -> dict[str, str]:
 def _best_length(history: list[dict], start: float | None) -> int:
     """Return how many blocks are best: one at least, or none if a start is better than all."""
     values = [record["held_out"] for record in history]
+    if not values:
+        return 0
     if start is not None and not max(values, default=start) > start:
         return 0
     return 1 + int(np.argmax(values))

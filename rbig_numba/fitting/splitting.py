@@ -22,6 +22,9 @@ from rbig_numba.statistics import Sample, Statistic, Summary, Sums, Totals, mome
 HEAVY_SHARE, HEAVY = 0.25, 8.0
 # What is so many times as far out as any training row says nothing of the fit to these.
 FAR = 2.0
+# Multiply-adds of the covariance that tells of collinear columns, 0.1 s of one core, and the rows
+# that it takes at least.
+WARNING_WORK, ROWS_PER_COLUMN = 2e8, 4
 # Factor by which the share held out may miss the one asked for, and by how many rows in any case.
 OFF, OFF_ROWS = 2.0, 10.0
 
@@ -87,6 +90,9 @@ def standardisation_of(summary: Summary) -> Affine:
 
 def _warn_of_table(summary: Summary, names: Sequence[str] | None) -> None:
     sample = summary.samples[0]
+    n_columns = sample.rows.shape[1]
+    n_rows = max(int(WARNING_WORK / n_columns**2), ROWS_PER_COLUMN * n_columns)
+    sample = Sample(*(array[:n_rows] for array in sample))
     warn_of_ties(sample, names)
     rows = standardisation_of(summary).forward(sample.rows)[0]
     warn_of_collinearity(moments_of(as_columns(rows), sample.weights), names)
