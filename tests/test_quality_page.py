@@ -128,6 +128,8 @@ def test_some_estimators_are_for_narrow_tables_or_for_wide_ones(folder):
         judges["PPCA"](narrow)
     with pytest.raises(LeftOut, match="fewer than 64 columns"):
         judges["RBIGEnsemble"](factors("few", 40, 64))
+    with pytest.raises(LeftOut, match=r"beyond 1e\+08 rows"):
+        judges["GMM"](factors("many", 500, 600))
 
 
 def test_gaussian_is_judged_by_its_density(folder):
