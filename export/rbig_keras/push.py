@@ -16,7 +16,8 @@ from rbig_keras.mixtures import MixtureOfGaussians
 def pushed(layer: Bijector, rows: np.ndarray) -> np.ndarray:
     """Return rows (N, D) behind a layer, in its dtype."""
     if isinstance(layer, MixtureCDFGaussianization):
-        mixtures = np.stack([ops.convert_to_numpy(weight) for weight in layer.weights])
+        weights = (layer.logits, layer.means, layer.log_scales)
+        mixtures = np.stack([ops.convert_to_numpy(weight) for weight in weights])
         return gaussianized(rows, mixtures, layer.clip)
     state = ops.convert_to_tensor(rows, dtype=layer.compute_dtype)
     return ops.convert_to_numpy(blocks.by_blocks(layer.forward_and_log_det, state, blocks.BLOCK)[0])
