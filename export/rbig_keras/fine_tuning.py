@@ -66,9 +66,9 @@ def fine_tune(
     Raises
     ------
     ValueError
-        For rows that aren't finite, (N, D) or enough to hold some out, for weights that aren't a
-        finite number >= 0 for each row, and for batches without validation_data. The weights then
-        are those of the start.
+        For rows that aren't finite, (N, D) or enough to hold some out, for a validation_fraction
+        outside (0, 1), for weights that aren't a finite number >= 0 for each row, and for batches
+        without validation_data. The weights then are those of the start.
     """
     if not is_table(x):
         if validation_data is None:
@@ -121,6 +121,8 @@ def _split(
     x: np.ndarray, weights: np.ndarray | None, fraction: float, seed: int
 ) -> tuple[Any, Any, Any]:
     """Return training rows and weights, and held-out data."""
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"validation_fraction={fraction!r} must be between 0 and 1")
     order = np.random.default_rng(seed).permutation(len(x))
     n_held_out = max(1, round(fraction * len(x)))
     if n_held_out >= len(x):

@@ -94,6 +94,19 @@ def _limit(clip: float, dtype: str) -> float:
     return NormalDist().inv_cdf(float(np.asarray(1.0 - clip, dtype)))
 
 
+def checked_components(num_components: int) -> int:
+    """Return a number of components as it is.
+
+    Raises
+    ------
+    ValueError
+        If it isn't at least 1.
+    """
+    if num_components < 1:
+        raise ValueError(f"num_components must be at least 1, got {num_components}")
+    return num_components
+
+
 def checked_clip(clip: float | None) -> float | None:
     """Return a bound of probabilities as it is.
 

@@ -18,7 +18,7 @@ def is_table(given: Any) -> bool:
     Raises
     ------
     ValueError
-        For None, and for a dict of columns.
+        For None, for a dict of columns, and for a frame that isn't read yet.
     """
     if given is None:
         raise ValueError("rows are a table (N, D), not None")
@@ -26,6 +26,8 @@ def is_table(given: Any) -> bool:
         raise ValueError(
             f"rows are a table (N, D), not a dict of columns: stack {[*given]} side by side"
         )
+    if hasattr(type(given), "collect_schema") and hasattr(type(given), "collect"):
+        raise ValueError(f"rows are a table (N, D), not a {type(given).__name__}: collect() it")
     listed = isinstance(given, (np.ndarray, list, tuple)) or ops.is_tensor(given)
     return listed or hasattr(given, "__array__") or hasattr(given, "to_numpy")
 

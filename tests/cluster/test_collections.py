@@ -119,7 +119,7 @@ HOLES = {
     ),
     "late text": (
         chunked(np.where(MASKED.mask, "x", ROWS.astype(object))),
-        "row 3, column 1: could not convert",
+        "row 3, column 1: no number but 'x'",
     ),
     "a type other than promised": (
         chunked(ROWS).map_blocks(lambda block: block + 1j, dtype=float, meta=np.empty((0, 0))),

@@ -70,7 +70,7 @@ WRONG = {
     "masked dates": (np.ma.array(ROWS.astype("M8[s]")), "real numbers, got datetime64"),
     "dates": (FRAME.assign(b=pd.Timestamp(2020, 1, 1)), "row 0, column 1 holds '2020-01-01"),
     "complex": (ROWS.astype(complex), "real numbers, got complex128"),
-    "lazy": (pl.DataFrame(ROWS).lazy(), r"rows \(N, D\), got LazyFrame"),
+    "lazy": (pl.DataFrame(ROWS).lazy(), r"not a LazyFrame: collect\(\) it"),
     "dict": ({"a": [1.0], "b": [2.0]}, r"not a dict of columns: stack \['a', 'b'\]"),
     "ragged": ([[1.0, 2.0], [3.0]], "takes rows of numbers"),
     "three axes": (ROWS[None], r"takes rows \(N, 2\); received shape \(1, 3, 2\)"),

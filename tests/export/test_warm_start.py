@@ -230,5 +230,8 @@ def test_fine_tuning_with_weights_and_given_rows(small_model, moons, held_out):
     before = mean_log_prob(flow, right)
     fine_tune(flow, moons, weights, right, epochs=3, learning_rate=5e-3)
     assert mean_log_prob(flow, right) > before + 0.3
+    for fraction in (-0.1, 0.0, 1.0, np.nan):
+        with pytest.raises(ValueError, match=f"validation_fraction={fraction} must be between"):
+            fine_tune(flow, moons, validation_fraction=fraction)
     with pytest.raises(ValueError, match="too few to hold 10% of them out"):
         fine_tune(flow, moons[:1])

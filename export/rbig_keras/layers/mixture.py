@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
-from rbig_keras.mixtures import MixtureOfGaussians, checked_clip
+from rbig_keras.mixtures import MixtureOfGaussians, checked_clip, checked_components
 from rbig_keras.rows import checked_rows
 from rbig_keras.special import Tensor
 
@@ -56,7 +56,7 @@ class MixtureCDFGaussianization(Bijector):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.num_components, self.clip = num_components, checked_clip(clip)
+        self.num_components, self.clip = checked_components(num_components), checked_clip(clip)
         self.bisect_steps, self.bisect_range, self.eps = bisect_steps, bisect_range, eps
         self.init_mean_range, self.init_log_scale = init_mean_range, init_log_scale
 

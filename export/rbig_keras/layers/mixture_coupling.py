@@ -12,7 +12,7 @@ from keras import ops
 from rbig_keras.conditioners import repeating, tanh_log_scale_clamp
 from rbig_keras.layers.base import Bijector
 from rbig_keras.layers.halves import checked_halves
-from rbig_keras.mixtures import MixtureOfGaussians, checked_clip
+from rbig_keras.mixtures import MixtureOfGaussians, checked_clip, checked_components
 from rbig_keras.special import REACH, Tensor, within
 
 
@@ -65,7 +65,7 @@ class MixtureCDFCoupling(Bijector):
         self.halves = checked_halves(self.name, self.mask)
         self.d_a, self.d_b = len(self.halves.known), len(self.halves.other)
         self.conditioner = conditioner
-        self.num_components, self.clip = num_components, checked_clip(clip)
+        self.num_components, self.clip = checked_components(num_components), checked_clip(clip)
         self.bisect_steps, self.bisect_range, self.eps = bisect_steps, bisect_range, eps
         self.log_scale_clamp = (
             tanh_log_scale_clamp() if log_scale_clamp is None else log_scale_clamp
