@@ -46,7 +46,7 @@ def grown_of(rows, held_out, n_jobs=1):
     mean, covariance = rows.mean(axis=0), np.cov(rows.T, bias=True)
     train, judges = crowd_of(rows, n_jobs), crowd_of(held_out, n_jobs)
     draws = np.random.RandomState(0)
-    ground = growth.Ground(train, judges, mean, covariance, deadline_in(None), draws)
+    ground = growth.Ground(train, judges, mean, covariance, deadline_in(None), draws, np.inf)
     return growth.grow(ground)
 
 
@@ -83,9 +83,7 @@ def test_a_step_without_prior_is_that_of_scikit_learn(blobs, start):
     np.testing.assert_allclose(ours.weights[:, 0], theirs.weights_, rtol=1e-9)
     np.testing.assert_allclose(ours.means, theirs.means_, rtol=1e-8, atol=1e-9)
     np.testing.assert_allclose(ours.covariances, theirs.covariances_, rtol=1e-8, atol=1e-9)
-    assert sums.log_likelihood == pytest.approx(
-        log_density(start, blobs[0]).mean(), rel=1e-10
-    )
+    assert sums.log_likelihood == pytest.approx(log_density(start, blobs[0]).mean(), rel=1e-10)
 
 
 def test_steps_with_the_near_components_are_nearly_those_with_all(blobs, start):

@@ -40,8 +40,6 @@ STRONG_ROWS, FEW_ROWS = 32.0, 1500
 SCALES = (8, 4, 1)
 # Nats behind other scales of as many shapes that end a growth.
 BEHIND = 1.0
-# Multiply-adds of a growth at most: 40 s on two cores.
-MAX_WORK = 6e11
 
 
 class Grown(NamedTuple):
@@ -73,6 +71,8 @@ class Ground(NamedTuple):
         Growth ends before it.
     random_state : RandomState
         Draws axes.
+    most_work : float
+        Multiply-adds of the training rows at most: growth ends with the best so far.
     """
 
     train: Crowd
@@ -81,6 +81,7 @@ class Ground(NamedTuple):
     covariance: np.ndarray
     deadline: Deadline
     random_state: np.random.RandomState
+    most_work: float
 
     def grown(self, components: Components, strength: float) -> Grown:
         """Return components and their worth."""
@@ -115,7 +116,7 @@ class Ground(NamedTuple):
 
     def allows(self, seconds: float) -> bool:
         """Whether so many seconds are left, and work."""
-        return self.deadline.allows(seconds) and self.train.work < MAX_WORK
+        return self.deadline.allows(seconds) and self.train.work < self.most_work
 
     def doubled(self, grown: Grown, strength: float) -> Grown:
         """Split all shapes and run EM."""

@@ -42,6 +42,18 @@ JUDGING_ROWS = 8192
 JOINT_STEPS = 10
 
 
+# Multiply-adds that joint mixtures of a fit may take to grow, and each of openings that compete: a
+# minute of two cores, and 4 s. Tables of 10 columns take a hundredth.
+FIT_WORK, OPENING_WORK = 8e11, 1e11
+
+
+@dataclass
+class Effort:
+    """Multiply-adds left; each search takes half of them at most."""
+
+    left: float = FIT_WORK
+
+
 class Plan(NamedTuple):
     """How to fit: the parameters of `RBIG` of the same names, checked."""
 
@@ -72,6 +84,8 @@ class Search:
         Whether columns are only standardised so far.
     deadline : Deadline
         Searches end before it, with the best so far.
+    effort : Effort
+        What growths of joint mixtures may take, taken from.
     seconds : dict of str to float
         Thread-seconds by stage, added to.
     """
@@ -82,6 +96,7 @@ class Search:
     moments: Moments
     first: bool
     deadline: Deadline
+    effort: Effort
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -163,8 +178,10 @@ def joint(search: Search) -> Finish | None:
             *moments.rounded(),
             search.deadline,
             search.random_state,
+            0.5 * search.effort.left,
         )
         grown = growth.grow(ground)
+        search.effort.left -= ground.train.work
     if grown.components.weights.size < 2:
         return None
 

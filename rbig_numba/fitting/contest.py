@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rbig_numba.fitting.candidates import KINDS, Finish, Plan, Search
+from rbig_numba.fitting.candidates import KINDS, OPENING_WORK, Effort, Finish, Plan, Search
 from rbig_numba.fitting.latents import Latents
 from rbig_numba.profile import NEVER, Report, TimeIsUp, current_deadline, within
 from rbig_numba.statistics import Moments
@@ -72,6 +72,7 @@ class Contest:
         self.plan, self.random_state, self.report = plan, random_state, report
         self.fresh = fresh
         self.gains: dict[str, float] = {}
+        self.effort = Effort()
         self.kinds: list[str] = []
 
     def winner(
@@ -123,7 +124,9 @@ class Contest:
         self, latents: Latents, moments: Moments, number: int, seconds: dict[str, float]
     ) -> Search:
         first = number == 0 and self.fresh
-        return Search(self.plan, self.random_state, latents, moments, first, NEVER, seconds)
+        return Search(
+            self.plan, self.random_state, latents, moments, first, NEVER, self.effort, seconds
+        )
 
     def _best_opening(self, search: Search) -> tuple[str, ...]:
         """Return the first blocks: those with the best density, fitted to a few rows of the sample.
@@ -146,8 +149,10 @@ class Contest:
         """Return the mean log-density of the judging rows behind blocks of some kinds, in nats."""
         n_rows = max(OPENING_ROWS, OPENING_ROWS_PER_COLUMN * search.latents.train.rows.shape[1])
         latents, moments = search.latents.first(n_rows), search.moments
+        effort = Effort(OPENING_WORK)
         for number, kind in enumerate(opening):
-            finish = self._found(kind, self._search(latents, moments, number, search.seconds))
+            trial = self._search(latents, moments, number, search.seconds)
+            finish = self._found(kind, replace(trial, effort=effort))
             if finish is not None:
                 latents = latents.moved(finish(latents.train.gather, other_rows=False))
                 moments = latents.train.moments

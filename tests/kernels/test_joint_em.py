@@ -93,10 +93,7 @@ def test_statistics_are_added():
     components = components_of(3, 4, 2)
     rows = np.random.default_rng(2).normal(size=(700, 4))
     whole = statistics_of(rows, np.ones(700), *components)
-    parts = [
-        statistics_of(part, np.ones(len(part)), *components)
-        for part in np.split(rows, [100])
-    ]
+    parts = [statistics_of(part, np.ones(len(part)), *components) for part in np.split(rows, [100])]
     for one, other, total in zip(*parts, whole, strict=True):
         np.testing.assert_allclose(one + other, total, rtol=1e-10, atol=1e-10)
 
