@@ -79,22 +79,17 @@ def _array(weight: Any) -> np.ndarray:
     return ops.convert_to_numpy(weight).astype(np.float64)
 
 
-def _whole(layer: Bijector, name: str) -> np.ndarray:
-    """Return a weight with what rounding left of it."""
-    residual = getattr(layer, f"{name}_residual", None)
-    return _array(getattr(layer, name)) + (0.0 if residual is None else _array(residual))
-
-
 def _affine(layer: Affine) -> Arrays:
+    shift = _array(layer.shift) + _array(layer.shift_residual)
     reach = np.array(np.inf if layer.reach is None else float(layer.reach))
-    return {name: _whole(layer, name) for name in ("shift", "scale")} | {"reach": reach}
+    return {"shift": shift, "scale": _array(layer.scale), "reach": reach}
 
 
 def _mixture(layer: Any) -> Arrays:
     logits = _array(layer.logits)
     return {
         "log_weights": logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True),
-        "means": _whole(layer, "means"),
+        "means": _array(layer.means),
         "log_scales": _array(layer.log_scales),
     }
 
@@ -102,7 +97,7 @@ def _mixture(layer: Any) -> Arrays:
 def _joint(layer: JointMixture) -> Arrays:
     names = ("means", "log_scales", "slopes", "log_sizes")
     logits = _array(layer.logits)
-    weights = {name: _whole(layer, name) for name in names}
+    weights = {name: _array(getattr(layer, name)) for name in names}
     weights["slopes"] = np.tril(weights["slopes"], -1)
     return {"log_weights": logits - np.logaddexp.reduce(logits, axis=None)} | weights
 
@@ -119,7 +114,7 @@ def _coupling(layer: Coupling) -> Arrays:
 
 def _fixed_ortho(layer: FixedOrtho) -> Arrays:
     """Return the nearest orthogonal matrix: one rounded to float32 is orthogonal to 1e-7 only."""
-    left, _, right = np.linalg.svd(_whole(layer, "q"))
+    left, _, right = np.linalg.svd(_array(layer.q))
     return {"matrix": left @ right}
 
 
@@ -127,7 +122,7 @@ def _householder(layer: Householder) -> Arrays:
     """Return the rotation that the reflectors make in float64: orthogonal to 1e-15, not to 1e-7."""
     exact = Householder(layer.v.shape[0], dtype="float64")
     exact.build((None, layer.v.shape[1]))
-    exact.set_weights([_whole(layer, name) for name in ("v", "signs")])
+    exact.set_weights([_array(weight) for weight in layer.weights])
     return {"matrix": _array(exact.orthogonal())}
 
 

@@ -21,6 +21,7 @@ from rbig_keras.layers import (
     MixtureCDFGaussianization,
     Radial,
 )
+from rbig_keras.layers.affine import affine_arrays
 from rbig_keras.layers.rotation import householder_arrays
 
 DTYPES = ("float32", "float64")
@@ -85,17 +86,14 @@ def _moved(flow: GaussianizationFlow, into: GaussianizationFlow) -> Gaussianizat
                 f"the model doesn't fit onto {into.name}: layer {number} is {_described(mine)} in "
                 f"the model, {_described(theirs)} in the flow"
             )
-    for mine, theirs in zip(flow.bijector_layers, into.bijector_layers, strict=True):
-        for weight in theirs.weights:  # flows from files may have no residuals
-            weight.assign(getattr(mine, weight.name))
+    into.set_weights(flow.get_weights())
     return into
 
 
 def _described(layer: Bijector | None) -> str:
     if layer is None:
         return "missing"
-    weights = [weight for weight in layer.weights if not weight.name.endswith("_residual")]
-    shapes = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in weights)
+    shapes = ", ".join(f"{weight.name} {tuple(weight.shape)}" for weight in layer.weights)
     reach = f", reach {layer.reach}" if isinstance(layer, Affine) else ""
     return f"{type(layer).__name__} ({shapes}{reach})"
 
@@ -112,14 +110,10 @@ def _layer(builders: dict[str, Builder], bijection: Any, n_columns: int, **kwarg
     """Return the built layer of one bijection, with its arrays."""
     if bijection.kind not in builders:
         raise ValueError(f"no layer for bijections of kind {bijection.kind!r}, only {[*builders]}")
-    fine = kwargs["dtype"] == "float32"
-    layer, arrays = builders[bijection.kind](bijection.arrays(), fine=fine, **kwargs)
+    layer, arrays = builders[bijection.kind](bijection.arrays(), **kwargs)
     layer.build((None, n_columns))
     for name, array in arrays.items():
-        rounded = _cast(array, layer.dtype, f"{layer.name}.{name}")
-        getattr(layer, name).assign(rounded)
-        if hasattr(layer, f"{name}_residual"):
-            getattr(layer, f"{name}_residual").assign(array - rounded)
+        getattr(layer, name).assign(_cast(array, layer.dtype, f"{layer.name}.{name}"))
     return layer
 
 
@@ -134,7 +128,7 @@ def _cast(array: np.ndarray, dtype: str, name: str) -> np.ndarray:
 def _affine(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
     reach = float(arrays.pop("reach"))
     layer = Affine(reach if np.isfinite(reach) else None, **kwargs)
-    return layer, arrays
+    return layer, affine_arrays(**arrays, dtype=kwargs["dtype"])
 
 
 def _mixture(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
@@ -147,7 +141,7 @@ def _with_logits(arrays: Arrays) -> Arrays:
 
 
 def _fixed_ortho(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return FixedOrtho(arrays["matrix"], **kwargs), {"q": arrays["matrix"]}
+    return FixedOrtho(arrays["matrix"], **kwargs), {}
 
 
 def _householder(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:

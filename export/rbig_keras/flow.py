@@ -16,7 +16,7 @@ from rbig_keras.density import Density, checked_count
 from rbig_keras.layers.affine import Affine
 from rbig_keras.layers.base import Bijector
 from rbig_keras.layers.coupling import Coupling
-from rbig_keras.special import REACH, Tensor, log_normal_pdf, within
+from rbig_keras.special import Tensor, log_normal_pdf, reach_of, within
 
 # The power of `REACH`, 1e30 in float32, that rows are kept within between layers.
 BOUND = 5.0 / 3.0
@@ -118,17 +118,16 @@ class GaussianizationFlow(Density):
         finite = ops.all(ops.isfinite(x), axis=-1)
         x, total = ops.where(finite[:, None], x, 0.0), ops.zeros_like(x[:, 0])
         for layer, outward in self._walk():
-            x, log_det = layer.push(self._bounded(x) if outward else x)
+            x, log_det = layer.forward_and_log_det(_bounded(x) if outward else x)
             total = total + log_det
-        z = ops.where(finite[:, None], ops.cast(x, total.dtype), np.nan)
-        return z, ops.where(finite, total, np.nan)
+        return ops.where(finite[:, None], x, np.nan), ops.where(finite, total, np.nan)
 
     def _states(self, x: Tensor) -> list[Tensor]:
         states = [x]
         for layer, outward in self._walk():
-            x = self._bounded(states[-1]) if outward else states[-1]
-            states.append(layer.push(x)[0])
-        return [ops.cast(state, self.compute_dtype) for state in states]
+            x = _bounded(states[-1]) if outward else states[-1]
+            states.append(layer.forward_and_log_det(x)[0])
+        return states
 
     def _walk(self) -> Iterator[tuple[Bijector, bool]]:
         """Yield layers, and whether rows may come to them from where sums overflow."""
@@ -136,10 +135,6 @@ class GaussianizationFlow(Density):
         for layer in self.bijector_layers:
             yield layer, outward and not isinstance(layer, Affine)
             outward = isinstance(layer, (Affine, Coupling))
-
-    def _bounded(self, x: Tensor) -> Tensor:
-        """Return rows whose sums stay finite; far beyond `REACH` there is no density to change."""
-        return within(x, REACH[self.compute_dtype] ** BOUND)
 
     def _log_prob(self, x: Tensor) -> Tensor:
         z, log_det = self._forward(x)
@@ -154,3 +149,8 @@ class GaussianizationFlow(Density):
         for layer in reversed(self.bijector_layers):
             z, _ = layer.inverse_and_log_det(z)
         return z
+
+
+def _bounded(x: Tensor) -> Tensor:
+    """Return rows whose sums stay finite; far beyond `REACH` there is no density to change."""
+    return within(x, reach_of(x) ** BOUND)

@@ -34,9 +34,7 @@ def gaussianize(
     Weights, which sum to 1, means and scales have an axis more than x, of components, in front of
     x's own: sums along the first axis are fastest. The last axis may be 1 where x has rows.
 
-    x and means may be float64 where the others, and results, are float32: only the difference is
-    rounded. Beyond `REACH` deviations of the narrowest component z stays and log dz/dx is -inf: no
-    density.
+    Beyond `REACH` deviations of the narrowest component z stays and log dz/dx is -inf: no density.
     """
     # Products are tensors where the factor is a variable.
     both = _gaussianize(x, 1.0 * log_weights, 1.0 * means, 1.0 * log_scales)
@@ -48,16 +46,15 @@ def _gaussianize(
     x: Tensor, log_weights: Tensor, means: Tensor, log_scales: Tensor
 ) -> tuple[Tensor, Any]:
     """Return z and log dz/dx as one tensor (2, ...): PyTorch takes gradients of one output only."""
-    dtype, wide = (backend.standardize_dtype(each.dtype) for each in (log_scales, x))
+    dtype = backend.standardize_dtype(x.dtype)
     unit, limit = float(np.finfo(dtype).eps), REACH[dtype] * ops.exp(ops.min(log_scales, axis=0))
-    limit = ops.cast(limit, wide)
     nowhere = ops.abs(x) > limit
     x = ops.where(nowhere, ops.sign(x) * limit, x)
     # Those that depend on other columns go as far out as these do.
     means = ops.where(ops.abs(means) > 4.0 * limit, ops.sign(means) * (4.0 * limit), means)
     steepness = ops.exp(-log_scales)
     # Of equal ranks: else the ONNX exporter misplaces x's transposition, and no runtime loads that.
-    u = ops.cast(x[None] - means, dtype) * steepness
+    u = (x[None] - means) * steepness
     excess = ops.sum(ops.exp(log_weights) * ops.erf(SQRT_HALF * u), axis=0)
     side = ops.where(excess > 0.0, ops.zeros_like(excess) - 1.0, 1.0)
     # From here on v <= 0 is the way into the smaller tail: T = sum_k w_k Phi(v_k) <= 1/2.
@@ -97,9 +94,9 @@ def _gaussianize(
         of_u = (by_z * fall) * density - shares * u
         of_weights, of_x = (by_z * side) * mass + shares, of_u * steepness
         return (
-            ops.cast(ops.sum(of_x, axis=0), wide),
+            ops.sum(of_x, axis=0),
             _summed(of_weights, log_weights),
-            ops.cast(_summed(-of_x, means), wide),
+            _summed(-of_x, means),
             _summed(-of_u * u - shares, log_scales),
         )
 

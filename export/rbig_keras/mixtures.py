@@ -16,8 +16,7 @@ from rbig_keras.special import Tensor, at_least, at_most, log_ndtr, log_normal_p
 class MixtureOfGaussians:
     """One mixture per column, or one per row and column.
 
-    Parameters and rows may be tensors or arrays; rows are cast to the means' dtype, which may be
-    wider than that of the others, and of results.
+    Parameters and rows may be tensors or arrays; rows are cast to the means' dtype.
 
     Parameters
     ----------
@@ -27,8 +26,8 @@ class MixtureOfGaussians:
 
     def __init__(self, logits: Any, means: Any, log_scales: Any) -> None:
         self.means = ops.convert_to_tensor(means)
-        self.log_scales = ops.convert_to_tensor(log_scales)
-        self.logits = ops.convert_to_tensor(logits, self.log_scales.dtype)
+        self.logits = ops.convert_to_tensor(logits, self.means.dtype)
+        self.log_scales = ops.convert_to_tensor(log_scales, self.means.dtype)
 
     def log_pdf(self, x: Any) -> Tensor:
         """Return the log-density of each number (N, D), in nats."""

@@ -16,8 +16,7 @@ from rbig_keras.mixtures import MixtureOfGaussians
 def pushed(layer: Bijector, rows: np.ndarray) -> np.ndarray:
     """Return rows (N, D) behind a layer, in its dtype."""
     if isinstance(layer, MixtureCDFGaussianization):
-        weights = (layer.logits, layer.means, layer.log_scales)
-        mixtures = np.stack([ops.convert_to_numpy(weight) for weight in weights])
+        mixtures = np.stack([ops.convert_to_numpy(weight) for weight in layer.weights])
         return gaussianized(rows, mixtures, layer.clip)
     state = ops.convert_to_tensor(rows, dtype=layer.compute_dtype)
     return ops.convert_to_numpy(blocks.by_blocks(layer.forward_and_log_det, state, blocks.BLOCK)[0])

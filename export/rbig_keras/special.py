@@ -92,17 +92,6 @@ def reach_of(x: Tensor) -> float:
     return REACH[backend.standardize_dtype(x.dtype)]
 
 
-def widened(x: Tensor) -> Tensor:
-    """Return x in float64, or as it is where the backend has none."""
-    if backend.backend() == "jax":
-        import jax
-
-        return ops.cast(x, "float64") if jax.config.jax_enable_x64 else x
-    if backend.backend() == "torch" and x.device.type == "mps":
-        return x
-    return ops.cast(x, "float64")
-
-
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """Return the product of matrices (..., M, N), to rounding of its dtype; see `at_least`.
 

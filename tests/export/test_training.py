@@ -196,10 +196,10 @@ def test_no_rows(flow):
 def test_prediction_is_traced_once_however_many_steps_training_takes(flow, monkeypatch):
     flow.compile("adam", **WITHOUT)
     assert flow.steps_per_execution == 16
-    traced, forward = [], Householder.push
+    traced, forward = [], Householder.forward_and_log_det
     monkeypatch.setattr(
         Householder,
-        "push",
+        "forward_and_log_det",
         lambda layer, x: traced.append(x.shape) or forward(layer, x),
     )
     z = flow.predict(ROWS[:512], verbose=0)

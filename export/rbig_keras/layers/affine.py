@@ -9,12 +9,12 @@ import numpy as np
 from keras import ops
 
 from rbig_keras.layers.base import Bijector
-from rbig_keras.special import Tensor, at_least, at_most, widened
+from rbig_keras.special import Tensor, at_least, at_most
 
 
 @keras.saving.register_keras_serializable(package="rbig_keras")
 class Affine(Bijector):
-    """y = t = (x - shift - shift_residual) / scale; weights (D,), scale > 0, none trainable.
+    """y = t = (x - shift - shift_residual) / scale; three weights (D,), scale > 0, none trainable.
 
     Where |t| > reach, y = sign(t) reach (1 + log(|t| / reach)): no number of the dtype is farther
     out than 89 reaches in float32, and squares of the layers behind don't overflow. What lies
@@ -28,10 +28,8 @@ class Affine(Bijector):
     reach : float, default=None
         None: affine everywhere.
     **kwargs
-        As for every `Bijector`: fine, name, dtype, trainable.
+        As for every Keras layer: name, dtype, trainable.
     """
-
-    takes_wide = True
 
     def __init__(self, reach: float | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -51,24 +49,21 @@ class Affine(Bijector):
             shape=shape, initializer="zeros", trainable=False, name="shift_residual"
         )
         self.scale = self.add_weight(shape=shape, initializer="ones", trainable=False, name="scale")
-        self.add_residuals("scale")
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Standardise rows."""
-        x = widened(x) if self.fine else x
-        distance = (x - ops.cast(self.shift, x.dtype)) - ops.cast(self.shift_residual, x.dtype)
-        scale = self.as_wide_as(x, "scale")
+        distance = (x - self.shift) - self.shift_residual
         if self.reach is None:
-            return distance / scale, self._log_det(x)
-        limit = self.reach * scale
+            return distance / self.scale, self._log_det(x)
+        limit = self.reach * self.scale
         size = ops.abs(distance)
         # Logarithms apart: their ratio may be no number of the dtype. Within reach their difference
         # is 0, but for rounding, of which y would be a hundred times as much.
         excess = ops.log(at_least(size, limit)) - ops.log(limit)
         excess = ops.where(size > limit, excess, ops.zeros_like(excess))
-        near = at_most(at_least(distance, -limit), limit) / scale
+        near = at_most(at_least(distance, -limit), limit) / self.scale
         far = ops.sign(distance) * self.reach * excess
-        return near + far, self._log_det(x) - ops.cast(ops.sum(excess, axis=-1), self.dtype)
+        return near + far, self._log_det(x) - ops.sum(excess, axis=-1)
 
     def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return to the columns' own units."""
@@ -83,7 +78,7 @@ class Affine(Bijector):
         return x, ops.sum(excess, axis=-1) - self._log_det(y)
 
     def _log_det(self, rows: Tensor) -> Tensor:
-        return ops.zeros_like(rows[:, 0], dtype=self.dtype) - ops.sum(ops.log(self.scale))
+        return ops.zeros_like(rows[:, 0]) - ops.sum(ops.log(self.scale))
 
 
 def affine_arrays(shift: np.ndarray, scale: np.ndarray, dtype: str) -> dict[str, np.ndarray]:

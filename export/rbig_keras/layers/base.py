@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import keras
-from keras import backend, ops
+from keras import ops
 
 from rbig_keras.special import Tensor
 
@@ -25,32 +25,16 @@ class Bijector(keras.layers.Layer):
     as a layer it returns rows and, on the way forward, adds -mean(log_det) to `losses`: with the
     latent rows' negative log-density that makes the loss of any model that layers are put into. A
     `GaussianizationFlow` has a loss of its own and doesn't count these.
-
-    A fine layer is one of a float32 flow that repeats a model in float64. Components may be 1,000
-    times narrower than their columns: there rounding rows, or means, to float32 is 1e-4 nats. So
-    fine layers keep what rounding leaves of their weights, as weights that aren't trained, and
-    those before the first mixture return float64 rows: what they are compared with is subtracted
-    in float64, and only the difference is rounded.
-
-    Parameters
-    ----------
-    fine : bool, default=False
-        Whether the layer keeps what rounding leaves.
-    **kwargs
-        As for every Keras layer: name, dtype, trainable.
     """
 
-    takes_wide = False  # rows of float64, whatever the layer's own dtype
-
-    def __init__(self, *, fine: bool = False, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.supports_masking, self.fine = True, fine
+        self.supports_masking = True
         keep_precision(self)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments, and the format they are in."""
-        own = {"format": FORMAT, **({"fine": True} if self.fine else {})}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "format": FORMAT}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
@@ -71,12 +55,7 @@ class Bijector(keras.layers.Layer):
 
     def forward_and_log_det(self, x: Any) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) towards the latent space; return them and log |det dy/dx| (N,)."""
-        y, log_det = self._forward(self._rows(x))
-        return ops.cast(y, self.compute_dtype), log_det
-
-    def push(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Do the same with rows from another layer, in whose digits they stay."""
-        return self._forward(x if self.takes_wide else ops.cast(x, self.compute_dtype))
+        return self._forward(self._rows(x))
 
     def inverse_and_log_det(self, y: Any) -> tuple[Tensor, Tensor]:
         """Map rows (N, D) back towards the data; return them and log |det dx/dy| (N,)."""
@@ -97,24 +76,6 @@ class Bijector(keras.layers.Layer):
         y, log_det = self.forward_and_log_det(x)
         self.add_loss(-ops.mean(log_det))
         return y
-
-    def add_residuals(self, *names: str) -> None:
-        """Make the weights of a fine layer that hold what rounding leaves of others."""
-        for name in names if self.fine else ():
-            weight = self.add_weight(
-                shape=getattr(self, name).shape,
-                initializer="zeros",
-                trainable=False,
-                name=f"{name}_residual",
-            )
-            setattr(self, f"{name}_residual", weight)
-
-    def as_wide_as(self, x: Tensor, name: str) -> Tensor:
-        """Return a weight in the dtype of rows, with what rounding left of it if that is wider."""
-        weight = ops.cast(getattr(self, name), x.dtype)
-        if not self.fine or backend.standardize_dtype(x.dtype) == self.compute_dtype:
-            return weight
-        return weight + ops.cast(getattr(self, f"{name}_residual"), x.dtype)
 
     def _rows(self, x: Any) -> Tensor:
         rows = ops.convert_to_tensor(x, dtype=self.compute_dtype)

@@ -36,7 +36,7 @@ class JointMixture(Bijector):
     num_scales : int
         S, the number of scales of each shape.
     **kwargs
-        As for every `Bijector`: fine, name, dtype, trainable.
+        As for every Keras layer: name, dtype, trainable.
 
     Raises
     ------
@@ -44,7 +44,6 @@ class JointMixture(Bijector):
         If one of the numbers isn't at least 1.
     """
 
-    takes_wide = True
     of_one_scale = False  # of a file from before scales
 
     def __init__(self, num_components: int, num_scales: int = 1, **kwargs: Any) -> None:
@@ -77,7 +76,6 @@ class JointMixture(Bijector):
         self.log_scales = self.add_weight(shape=shape, initializer="zeros", name="log_scales")
         self.slopes = self.add_weight(shape=(*shape, size), initializer="zeros", name="slopes")
         self.log_sizes = self.add_weight(shape=of_scales, initializer="zeros", name="log_sizes")
-        self.add_residuals("means", "slopes")
 
     def save_own_variables(self, store: Any) -> None:
         """Write the weights by name: files from before scales numbered them."""
@@ -96,13 +94,11 @@ class JointMixture(Bijector):
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize all columns side by side: in x, what each depends on is known."""
         log_scales, x = ops.expand_dims(self._all_log_scales(), -1), ops.transpose(x)
-        means = ops.expand_dims(self.as_wide_as(x, "means"), -1)
-        slopes = ops.tril(self.as_wide_as(x, "slopes"), k=-1)
-        means = means + matmul(slopes, x[None] - means)
+        means = ops.expand_dims(self.means, -1)
+        means = means + matmul(ops.tril(self.slopes, k=-1), x[None] - means)
         means = ops.repeat(means, self.num_scales, axis=0)
-        u = ops.cast(x[None] - means, self.compute_dtype) * ops.exp(-log_scales)
-        shares = _log_shares(u, log_scales)
-        before = matmul(ops.cast(np.tri(x.shape[0], k=-1), shares.dtype), shares)
+        shares = _log_shares((x[None] - means) * ops.exp(-log_scales), log_scales)
+        before = matmul(ops.cast(np.tri(x.shape[0], k=-1), x.dtype), shares)
         log_weights = ops.log_softmax(_flat(self.logits)[..., None] + before, axis=0)
         z, log_slope = gaussianize(x, log_weights, means, log_scales)
         return ops.transpose(z), ops.sum(log_slope, axis=0)

@@ -38,10 +38,8 @@ class MixtureCDFGaussianization(Bijector):
         the map is no bijection: z stops at Phi^-1(1 - clip), and what stands for log dz/dx is
         log f(x) - log phi(z).
     **kwargs
-        As for every `Bijector`: fine, name, dtype, trainable.
+        As for every Keras layer: name, dtype, trainable.
     """
-
-    takes_wide = True
 
     def __init__(
         self,
@@ -79,7 +77,6 @@ class MixtureCDFGaussianization(Bijector):
             initializer=keras.initializers.Constant(self.init_log_scale),
             name="log_scales",
         )
-        self.add_residuals("means")
 
     def adapt_means_from_quantiles(self, x: Any) -> None:
         """Start from rows (N, D): a column's means at its quantiles of levels (k + 1/2) / K.
@@ -105,14 +102,14 @@ class MixtureCDFGaussianization(Bijector):
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize columns."""
-        z, log_slope = self._mixture(x).gaussianize(x, self.clip)
+        z, log_slope = self._mixture().gaussianize(x, self.clip)
         return z, ops.sum(log_slope, axis=-1)
 
     def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Return to the columns' own distributions."""
-        mixture = self._mixture(y)
+        mixture = self._mixture()
         x = mixture.quantile(y)
         return x, -ops.sum(mixture.gaussianize(x, self.clip)[1], axis=-1)
 
-    def _mixture(self, rows: Tensor) -> MixtureOfGaussians:
-        return MixtureOfGaussians(self.logits, self.as_wide_as(rows, "means"), self.log_scales)
+    def _mixture(self) -> MixtureOfGaussians:
+        return MixtureOfGaussians(self.logits, self.means, self.log_scales)

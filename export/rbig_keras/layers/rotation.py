@@ -19,19 +19,13 @@ ORTHOGONAL_TO = 1e-4
 class _Rotation(Bijector):
     """y = x Q for the orthogonal Q (D, D) that `orthogonal` returns."""
 
-    takes_wide = True
-
     def orthogonal(self) -> Tensor:
         """Return Q."""
-        return self._matrix(ops.zeros((), dtype=self.dtype))
-
-    def _matrix(self, x: Tensor) -> Tensor:
-        """Return Q in the dtype of rows."""
         raise NotImplementedError
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate rows."""
-        return matmul(x, self._matrix(x)), ops.zeros_like(x[:, 0], dtype=self.dtype)
+        return matmul(x, self.orthogonal()), ops.zeros_like(x[:, 0])
 
     def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Rotate rows back."""
@@ -103,11 +97,10 @@ class FixedOrtho(_Rotation):
         self.q = self.add_weight(
             shape=(size, size), initializer="identity", trainable=False, name="q"
         )
-        self.add_residuals("q")
 
-    def _matrix(self, x: Tensor) -> Tensor:
+    def orthogonal(self) -> Tensor:
         """Return q."""
-        return self.as_wide_as(x, "q")
+        return ops.convert_to_tensor(self.q)
 
     def _checked(self, q: np.ndarray) -> np.ndarray:
         if q.ndim != 2 or q.shape[0] != q.shape[1]:
@@ -175,26 +168,20 @@ class Householder(_Rotation):
         self.signs = self.add_weight(
             shape=(size,), initializer="ones", trainable=False, name="signs"
         )
-        self.add_residuals("v")
 
     def save_own_variables(self, store: Any) -> None:
         """Write the weights by name: format 1 numbered them."""
-        for weight in self.weights:
-            store[weight.name] = ops.convert_to_numpy(weight)
+        store["v"], store["signs"] = map(ops.convert_to_numpy, (self.v, self.signs))
 
     def load_own_variables(self, store: Any) -> None:
         """Read the weights; those of format 1 have a reflector in each column."""
-        if "0" in store:
-            self.v.assign(np.transpose(store["0"]))
-            self.signs.assign(store["1"])
-            return
-        for weight in self.weights:
-            weight.assign(store[weight.name])
+        columns = "0" in store
+        self.v.assign(np.transpose(store["0"]) if columns else store["v"])
+        self.signs.assign(store["1" if columns else "signs"])
 
-    def _matrix(self, x: Tensor) -> Tensor:
+    def orthogonal(self) -> Tensor:
         """Return H_1 ... H_M diag(signs)."""
-        v = ops.transpose(self.as_wide_as(x, "v"))
-        return _reflections(v) * ops.cast(self.signs, x.dtype)
+        return _reflections(ops.transpose(self.v)) * self.signs
 
 
 @ops.custom_gradient
