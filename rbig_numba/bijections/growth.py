@@ -17,9 +17,9 @@ from rbig_numba.bijections.components import (
 from rbig_numba.bijections.crowd import Crowd
 from rbig_numba.profile import Deadline
 
-# Steps of EM after a split at most, and between two looks at held-out rows; nats per row and step
-# below which EM ends.
-MAX_STEPS, STEPS, TOL = 60, 5, 1e-3
+# Steps of EM after a split at most, and between two looks at held-out rows; nats per row, column and
+# step below which EM ends.
+MAX_STEPS, STEPS, TOL = 60, 5, 1e-4
 # Looks between two at which components are near which rows.
 RENEWAL = 3
 # Looks at held-out rows without a gain after which it ends too.
@@ -107,7 +107,7 @@ class Ground(NamedTuple):
             trial, value = self.grown(components, strength), sums.log_likelihood
             failures = 0 if trial.worth > best.worth else failures + 1
             best = best if failures else trial
-            if failures == PATIENCE or value - last < STEPS * TOL:
+            if failures == PATIENCE or value - last < STEPS * TOL * len(self.mean):
                 break
             if not self.allows(time.perf_counter() - started):
                 break

@@ -54,8 +54,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         [2]_), "radial" (the radius of groups of columns whose sizes move together), "coupling"
         (mean and scale of some columns given the others) and "whitening" (by a shrunk covariance;
         "auto" takes it from 16 columns on). With "auto" openings compete on few rows, then the kind
-        that gains most on held-out rows is taken, until none gains (docs/blocks.md). "classic" takes "mixture" only. A list gives the kinds one by
-        one, and is cut back to the best length.
+        that gains most on held-out rows is taken, until none gains (docs/blocks.md). "classic"
+        takes "mixture" only. A list gives the kinds one by one, and is cut back to the best length.
     refit : bool, default=False
         Whether the blocks chosen are fitted once more to all rows, held-out ones included.
     max_seconds : float, default=None

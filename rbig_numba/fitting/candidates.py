@@ -44,7 +44,7 @@ JOINT_STEPS = 10
 
 # Multiply-adds that joint mixtures of a fit may take to grow, and each of openings that compete: a
 # minute of two cores, and 4 s. Tables of 10 columns take a hundredth.
-FIT_WORK, OPENING_WORK = 8e11, 1e11
+FIT_WORK, OPENING_WORK = 1.2e12, 1e11
 
 
 @dataclass
