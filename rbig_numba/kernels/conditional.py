@@ -65,41 +65,24 @@ def fill_shifts(columns, slopes, shifts, n):
     takes as long as 16 multiply-adds of every row.
     """
     for k in range(slopes.shape[0]):
-        done = slopes.shape[1] % 4
+        factors, done = slopes[k], slopes.shape[1] % 4
         for i in range(n):
             shifts[k, i] = 0.0
         for d in range(done):
-            a = slopes[k, d]
+            a = factors[d]
             for i in range(n):
                 shifts[k, i] += a * columns[d, i]
-        while done + 8 <= slopes.shape[1]:
-            a, b, c, d = (
-                slopes[k, done],
-                slopes[k, done + 1],
-                slopes[k, done + 2],
-                slopes[k, done + 3],
-            )
-            done += 4
-            e, f, g, h = (
-                slopes[k, done],
-                slopes[k, done + 1],
-                slopes[k, done + 2],
-                slopes[k, done + 3],
-            )
-            done -= 4
+        while done + 8 <= factors.size:
+            a, b, c, d = factors[done], factors[done + 1], factors[done + 2], factors[done + 3]
+            e, f, g, h = factors[done + 4], factors[done + 5], factors[done + 6], factors[done + 7]
             for i in range(n):
                 half = (shifts[k, i] + a * columns[done, i]) + b * columns[done + 1, i]
                 half = (half + c * columns[done + 2, i]) + d * columns[done + 3, i]
                 half = (half + e * columns[done + 4, i]) + f * columns[done + 5, i]
                 shifts[k, i] = (half + g * columns[done + 6, i]) + h * columns[done + 7, i]
             done += 8
-        while done < slopes.shape[1]:
-            a, b, c, d = (
-                slopes[k, done],
-                slopes[k, done + 1],
-                slopes[k, done + 2],
-                slopes[k, done + 3],
-            )
+        while done < factors.size:
+            a, b, c, d = factors[done], factors[done + 1], factors[done + 2], factors[done + 3]
             for i in range(n):
                 half = (shifts[k, i] + a * columns[done, i]) + b * columns[done + 1, i]
                 shifts[k, i] = (half + c * columns[done + 2, i]) + d * columns[done + 3, i]
