@@ -17,8 +17,8 @@ from rbig_numba.bijections.components import (
 from rbig_numba.bijections.crowd import Crowd
 from rbig_numba.profile import Deadline
 
-# Steps of EM after a split at most, and between two looks at held-out rows; nats per row, column and
-# step below which EM ends.
+# Steps of EM after a split at most, and between two looks at held-out rows; nats per row, column
+# and step below which EM ends.
 MAX_STEPS, STEPS, TOL = 60, 5, 1e-4
 # Looks between two at which components are near which rows.
 RENEWAL = 3

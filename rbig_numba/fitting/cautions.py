@@ -25,7 +25,7 @@ class DensityWarning(UserWarning):
 
 def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
     """Warn of columns (of a sample of training rows) that are integers or repeat a value."""
-    if len(sample.rows) < FEWEST_ROWS:
+    if sample.weights.sum() < FEWEST_ROWS:  # rows of a sample are distinct
         return
     columns = sample.rows.T
     whole = np.array([_holds_whole_numbers(column) for column in columns])
