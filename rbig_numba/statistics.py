@@ -210,6 +210,8 @@ class MomentSums(NamedTuple):
         """Return the moments of the rows that were summed up."""
         weight, step = float(sums[0][0]), sums[1] / sums[0]
         products = np.tril(sums[2] - weight * np.outer(step, step))
+        # A column far from the centre that hardly varies: what is left over may be below 0.
+        np.fill_diagonal(products, np.maximum(np.diag(products), 0.0))
         return Moments(weight, self.centre + step, products)
 
 

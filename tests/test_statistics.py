@@ -5,6 +5,7 @@ import pytest
 
 import oracles
 from rbig_numba import statistics
+from rbig_numba.statistics import MomentSums
 from rbig_numba.kernels.hashing import hash_rows
 
 
@@ -71,3 +72,11 @@ def test_hashes_of_equal_rows_are_equal():
     hashes = np.empty(2, dtype=np.uint64)
     hash_rows(np.array([[0.0, -0.0], [3.0, 3.0]]), np.uint64(0), hashes)
     assert hashes[0] == hashes[1]
+
+
+def test_variances_about_a_far_centre_are_never_negative():
+    columns = np.random.default_rng(0).uniform(1e6, 1e6 + 1e-6, (20, 500))
+    statistic = MomentSums(np.zeros(20))
+    sums = statistic.zeros(20)
+    statistic.add(columns, np.ones(500), sums)
+    assert (np.diag(statistic.moments(sums).covariance) >= 0.0).all()

@@ -29,12 +29,12 @@ _BINS = int32[::1]
 _SHAPES = types.Tuple((_ROWS, _ROWS, _CUBE, _ROWS))
 _SUMS = types.Tuple((_ROWS, _ROWS, _ROWS, _CUBE, _ROW))
 _PAIRS = types.UniTuple(int64[::1], 2)
-_SHAPES = types.Tuple((_ROWS, _ROWS, _ROWS, _CUBE, _ROWS))
+_MAPPED = types.Tuple((_ROWS, _ROWS, _ROWS, _CUBE, _ROWS))
 _LIMITS, _CONSTANTS = types.UniTuple(float64, 2), types.UniTuple(float64, 3)
 
 # What a first fit needs, then what it may not need; the longest to compile go first.
 _FIT: list[tuple[Any, tuple[types.Type, ...]]] = [
-    (joint.forward, (_ROWS, _SHAPES, _ROWS, _ROW)),
+    (joint.forward, (_ROWS, _MAPPED, _ROWS, _ROW)),
     (em.ascend, (_ROWS, float64, int64, float64, _ROWS)),
     (mixture.forward, (_ROWS, _ROWS, _ROWS, _ROWS, _ROWS, _ROW)),
     (joint_em.add_statistics, (_ROWS, _ROW, _SHAPES, _PAIRS, _SUMS)),
@@ -56,7 +56,7 @@ _FIT: list[tuple[Any, tuple[types.Type, ...]]] = [
     (linear.add_sums, (_ROWS, _ROW, _ROW)),
 ]
 _LATER: list[tuple[Any, tuple[types.Type, ...]]] = [
-    (joint_inverse.inverse, (_ROWS, _SHAPES, _ROWS, _ROW)),
+    (joint_inverse.inverse, (_ROWS, _MAPPED, _ROWS, _ROW)),
     (mixture.inverse, (_ROWS, _ROWS, _ROWS, _ROWS, _ROWS, _ROW)),
     (coupling.predict, (_ROWS, _ROWS, _ROW, _ROWS, _ROWS, _ROWS, _ROWS, _ROW)),
     (radial.latents, (_ROW, int64, _CONSTANTS, _ROW)),
