@@ -5,7 +5,6 @@ import pytest
 
 import oracles
 from rbig_numba import statistics
-from rbig_numba.statistics import MomentSums
 from rbig_numba.kernels.hashing import hash_rows
 
 
@@ -76,7 +75,7 @@ def test_hashes_of_equal_rows_are_equal():
 
 def test_variances_about_a_far_centre_are_never_negative():
     columns = np.random.default_rng(0).uniform(1e6, 1e6 + 1e-6, (20, 500))
-    statistic = MomentSums(np.zeros(20))
+    statistic = statistics.MomentSums(np.zeros(20))
     sums = statistic.zeros(20)
     statistic.add(columns, np.ones(500), sums)
     assert (np.diag(statistic.moments(sums).covariance) >= 0.0).all()

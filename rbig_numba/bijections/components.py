@@ -189,7 +189,8 @@ def updated(components: Components, sums: Sums, strength: float) -> Components:
     which counts as `strength` rows. Scales have one too, those of all shapes together, of one row.
     """
     kept, used = sums.counts.sum(axis=1) >= 1.0, sums.counts.sum(axis=0) >= 1.0
-    counts, firsts, products = sums.counts[kept][:, used], sums.firsts[kept], sums.products[kept]
+    found = np.ix_(kept, used)
+    counts, firsts, products = sums.counts[found], sums.firsts[kept], sums.products[kept]
     totals, precisions, prior = counts.sum(axis=1), firsts[:, 0], components.within
     shifts = firsts[:, 1:] / precisions[:, None]
     scatter = products + np.swapaxes(np.tril(products, -1), 1, 2)
@@ -197,7 +198,7 @@ def updated(components: Components, sums: Sums, strength: float) -> Components:
     covariances = (scatter + strength * prior) / (totals + strength)[:, None, None]
     covariances += MIN_VARIANCE * np.eye(len(prior))
     counts = counts + counts.sum(axis=0) / totals.sum()
-    distances = sums.distances[kept][:, used]
+    distances = sums.distances[found]
     distances = distances + distances.sum(axis=0) / totals.sum()
     shares = counts / counts.sum(axis=1, keepdims=True)
     log_sizes = 0.5 * np.log(np.maximum(distances / counts, np.finfo(float).tiny))
