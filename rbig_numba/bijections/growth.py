@@ -15,7 +15,7 @@ from rbig_numba.bijections.components import (
     updated,
 )
 from rbig_numba.bijections.crowd import Crowd
-from rbig_numba.profile import Deadline
+from rbig_numba.profile import Deadline, TimeIsUp
 
 # Steps of EM after a split at most, and between two looks at held-out rows; nats per row, column
 # and step below which EM ends.
@@ -37,9 +37,10 @@ STRONG_ROWS, FEW_ROWS = 32.0, 1500
 # Numbers of scales that compete: the squared lengths of whitened rows of D columns tell sizes apart
 # that differ by 1 over the root of D. One shape of 1, 4, 6, 8 scales: patches of 255 columns have
 # -320, -231, -222, -218 nats, MAGIC of 10 columns -10.15, -9.74, -9.74, -9.74.
-SCALES = (8, 4, 1)
-# Nats behind other scales of as many shapes that end a growth.
-BEHIND = 1.0
+SCALES = (8, 4, 2, 1)
+# Nats behind other scales of as many shapes that end a growth; those that twice the scales must
+# gain, as a row's density takes nearly twice as long.
+BEHIND, SCALES_GAIN = 1.0, 0.01
 
 
 class Grown(NamedTuple):
@@ -138,7 +139,10 @@ class Ground(NamedTuple):
             if _raised(worths, len(grown) - 1, grown[-1].worth) - grown[-1].worth > BEHIND:
                 break
             started = time.perf_counter()
-            grown.append(self.doubled(grown[-1], strength))
+            try:
+                grown.append(self.doubled(grown[-1], strength))
+            except TimeIsUp:
+                break
             seconds = time.perf_counter() - started
             if grown[-1].size <= grown[-2].size:
                 break
@@ -165,6 +169,25 @@ def _raised(worths: list[float], place: int, worth: float) -> float:
     return worths[place]
 
 
+def _best_chain(ground: Ground) -> list[Grown]:
+    """Return the growth of the best number of scales, or of the best so far if time is up."""
+    worths: list[float] = []
+    chain: list[Grown] = []
+    for n_scales in SCALES:
+        try:
+            start = ground.single(n_scales)
+        except TimeIsUp:
+            if not chain:
+                raise
+            break
+        if worths and start.worth < worths[0] - BEHIND:
+            break  # fewer are further behind
+        rival = ground.chain(start, 1.0, worths)
+        if not chain or rival[-1].worth > chain[-1].worth - SCALES_GAIN:
+            chain = rival
+    return chain
+
+
 def grow(ground: Ground) -> Grown:
     """Grow a mixture for as long as held-out rows gain, once for each number of scales.
 
@@ -173,13 +196,7 @@ def grow(ground: Ground) -> Grown:
 
     Against k-means starts of the same sizes real tables of 8 to 15 columns gain 0.1 to 0.3 nats.
     """
-    worths: list[float] = []
-    chain: list[Grown] = []
-    for n_scales in SCALES:
-        rival = ground.chain(ground.single(n_scales), 1.0, worths)
-        # Fewer scales take less time, for ever.
-        if not chain or rival[-1].worth > chain[-1].worth - LEAST_GAIN:
-            chain = rival
+    chain = _best_chain(ground)
     best, n_columns = chain[-1], len(ground.mean)
     few = max(STRONG_ROWS * n_columns * best.size, FEW_ROWS)
     if len(chain) < 2 or ground.train.weight >= few:
