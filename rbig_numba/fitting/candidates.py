@@ -43,8 +43,8 @@ JOINT_STEPS = 10
 
 
 # Multiply-adds that joint mixtures of a fit may take to grow, and each of openings that compete: a
-# minute or two of two cores, and 4 s. Tables of 10 columns take a hundredth.
-FIT_WORK, OPENING_WORK = 1.6e12, 1e11
+# minute of two cores, and 4 s. Tables of 10 columns take a hundredth.
+FIT_WORK, OPENING_WORK = 8e11, 4e10
 
 
 @dataclass
