@@ -225,24 +225,24 @@ def test_more_rows_split_components_again(n_components, ratio, expected):
 
 @pytest.fixture(scope="module")
 def student():
-    """Rows (6000, 5) of Student's t, nu = 3, their covariance's factor, and as many held out."""
+    """Rows (4000, 10) of Student's t, nu = 3, their covariance's factor, and as many held out."""
     rng = np.random.default_rng(5)
-    factor = np.linalg.cholesky(0.5 + 0.5 * np.eye(5))
-    rows = rng.standard_normal((12000, 5)) @ factor.T
-    return np.split(rows / np.sqrt(rng.chisquare(3, 12000) / 3)[:, None], 2)
+    factor = np.linalg.cholesky(0.5 + 0.5 * np.eye(10))
+    rows = rng.standard_normal((8000, 10)) @ factor.T
+    return np.split(rows / np.sqrt(rng.chisquare(3, 8000) / 3)[:, None], 2)
 
 
 def test_several_scales_reach_a_heavy_tailed_density(student):
     grown = grown_of(*student)
     assert grown.components.weights.shape[1] > 1
-    truth = multivariate_t(shape=0.5 + 0.5 * np.eye(5), df=3).logpdf(student[1]).mean()
-    assert grown.worth > truth - 0.02
+    truth = multivariate_t(shape=0.5 + 0.5 * np.eye(10), df=3).logpdf(student[1]).mean()
+    assert grown.worth > truth - 0.05
     with patch.object(growth, "SCALES", (1,)):
-        assert grown_of(*student).worth < grown.worth - 0.01
+        assert grown_of(*student).worth < grown.worth - 0.05
 
 
 def test_sizes_keep_their_mean_and_their_order(student):
-    start = mixtures.single(np.zeros(5), np.cov(student[0].T)).scaled(4)
+    start = mixtures.single(np.zeros(10), np.cov(student[0].T)).scaled(4)
     for _ in range(30):
         start = mixtures.updated(start, sums_of(side_of(student[0]), start), 1.0)
     np.testing.assert_allclose((start.weights * np.log(start.sizes)).sum(), 0.0, atol=1e-12)
@@ -251,7 +251,7 @@ def test_sizes_keep_their_mean_and_their_order(student):
 
 
 def test_a_step_never_loses_likelihood(student):
-    one = mixtures.single(np.zeros(5), np.cov(student[0].T)).scaled(3)
+    one = mixtures.single(np.zeros(10), np.cov(student[0].T)).scaled(3)
     components = mixtures.split(one, np.random.RandomState(0))
     values = []
     for _ in range(20):
