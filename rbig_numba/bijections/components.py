@@ -58,8 +58,8 @@ class Components(NamedTuple):
         return np.tensordot(self.weights.sum(axis=1), self.covariances, 1)
 
     def scaled(self, n_scales: int) -> Components:
-        """Return components of other scales, all shapes' alike and spread out evenly."""
-        sizes = np.exp(SPREAD * np.linspace(-1.0, 1.0, n_scales)) if n_scales > 1 else np.ones(1)
+        """Return components of several scales, all shapes' alike and spread out evenly."""
+        sizes = np.exp(SPREAD * np.linspace(-1.0, 1.0, n_scales))
         weights = self.weights.sum(axis=1, keepdims=True) / n_scales
         return self._replace(
             weights=np.repeat(weights, n_scales, axis=1),
