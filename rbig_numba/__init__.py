@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rbig_numba.estimators.ensemble import RBIGEnsemble
+    from rbig_numba.estimators.imputer import RBIGImputer
     from rbig_numba.estimators.rbig import RBIG
     from rbig_numba.fitting.cautions import DensityWarning
     from rbig_numba.warming import warm
 
-__all__ = ["RBIG", "DensityWarning", "RBIGEnsemble", "__version__", "warm"]
+__all__ = ["RBIG", "DensityWarning", "RBIGEnsemble", "RBIGImputer", "__version__", "warm"]
 __version__ = "0.1.0"
 
 
@@ -24,6 +25,10 @@ def __getattr__(name: str) -> Any:
         from rbig_numba.estimators.ensemble import RBIGEnsemble
 
         return RBIGEnsemble
+    if name == "RBIGImputer":
+        from rbig_numba.estimators.imputer import RBIGImputer
+
+        return RBIGImputer
     if name == "DensityWarning":
         from rbig_numba.fitting.cautions import DensityWarning
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rbig_numba.bijections.joint import JointMixture
-from rbig_numba.kernels import joint_em
+from rbig_numba.kernels import holes_em, joint_em
 from rbig_numba.rounding import rounded
 
 # Added to variances: ties can't make a density diverge.
@@ -101,7 +101,7 @@ class Sums(NamedTuple):
 
 
 class JointSums(NamedTuple):
-    """The statistic that a step of EM takes.
+    """The statistic that a step of EM takes; NaN in columns stands for holes, integrated out.
 
     Attributes
     ----------
@@ -148,14 +148,18 @@ class JointSums(NamedTuple):
         sums: tuple[np.ndarray, ...],
     ) -> None:
         """Add pairs of rows and shapes to sums."""
-        joint_em.add_statistics(columns, weights, self[:4], tuple(pairs), tuple(sums))
+        if has_holes(columns):
+            shapes = self[:4], self.precisions
+            holes_em.add_statistics(columns, weights, *shapes, tuple(pairs), tuple(sums))
+        else:
+            joint_em.add_statistics(columns, weights, self[:4], tuple(pairs), tuple(sums))
 
     def pairs(self, columns: np.ndarray, least: float) -> Pairs:
         """Return the pairs of rows and shapes with a responsibility of `least` or more."""
         n_shapes = len(self.means)
         likely = np.empty((n_shapes, columns.shape[1]), bool)
         log_least = np.log(min(least, 0.5 / n_shapes))
-        joint_em.mark_likely(columns, np.ones(columns.shape[1]), self[:4], log_least, likely)
+        self._mark(columns, np.ones(columns.shape[1]), float(log_least), likely)
         starts = np.concatenate([[0], np.cumsum(likely.sum(axis=1))])
         # A copy: `nonzero` returns a strided view, and kernels would be compiled for these too.
         return Pairs(np.ascontiguousarray(np.nonzero(likely)[1]), starts)
@@ -163,7 +167,25 @@ class JointSums(NamedTuple):
     def log_likelihood(self, columns: np.ndarray, weights: np.ndarray) -> float:
         """Return the weighted sum of the log-densities of columns (D, N), in nats."""
         none = np.empty((0, len(weights)), bool)
-        return float(joint_em.mark_likely(columns, weights, self[:4], 0.0, none))
+        return self._mark(columns, weights, 0.0, none)
+
+    def _mark(
+        self, columns: np.ndarray, weights: np.ndarray, log_least: float, likely: np.ndarray
+    ) -> float:
+        if has_holes(columns):
+            shapes = self[:4], self.precisions
+            return float(holes_em.mark_likely(columns, weights, *shapes, log_least, likely))
+        return float(joint_em.mark_likely(columns, weights, self[:4], log_least, likely))
+
+    @property
+    def precisions(self) -> np.ndarray:
+        """The inverses of the shapes' covariances (K, D, D)."""
+        return np.swapaxes(self.whiteners, 1, 2) @ self.whiteners
+
+
+def has_holes(rows: np.ndarray) -> bool:
+    """Whether any number is NaN: one pass without a mask, as finite numbers have a finite sum."""
+    return bool(np.isnan(rows.sum()))
 
 
 def joint_sums(components: Components) -> JointSums:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 ROTATIONS = ("auto", "ica", "sliced", "pca", "random")
+MISSING = ("error", "drop", "model")
 BLOCKS = ("mixture", "joint", "radial", "coupling", "whitening")
 
 
@@ -30,6 +31,13 @@ def check_parameters(estimator: Any) -> None:
         check_number("max_seconds", estimator.max_seconds, Real, 0.0)
     if not isinstance(estimator.refit, (bool, np.bool_)):
         raise TypeError(f"refit={estimator.refit!r} must be True or False")
+    missing = estimator.missing
+    if missing is not None and (not isinstance(missing, str) or missing not in MISSING):
+        raise ValueError(f"missing={missing!r} must be None or one of {', '.join(MISSING)}")
+    if missing == "model" and estimator.refit:
+        raise ValueError('refit=True is not available with missing="model"')
+    if missing == "model" and estimator.blocks == "classic":
+        raise ValueError('blocks="classic" can\'t fit missing cells: give "auto" or a list')
     check_n_jobs(estimator.n_jobs)
 
 

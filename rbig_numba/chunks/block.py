@@ -141,7 +141,11 @@ def _take(columns: np.ndarray, weights: np.ndarray | None, shares: np.ndarray) -
 
 def _summarise(block: Block, samples: tuple[Sample, Sample], sample_size: int) -> Summary:
     extents = [
-        (rows.columns.min(axis=1, initial=np.inf), rows.columns.max(axis=1, initial=-np.inf))
+        # Missing cells, NaN, have no extent.
+        (
+            np.fmin.reduce(rows.columns, axis=1, initial=np.inf),
+            np.fmax.reduce(rows.columns, axis=1, initial=-np.inf),
+        )
         for rows in block
     ]
     return Summary(

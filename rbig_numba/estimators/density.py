@@ -70,7 +70,9 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             return sample_partitions(self._density.sample, shape, chunks, random_state)
         return self._density.sample(n_samples, random_state, self.n_jobs)
 
-    def _apply(self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool) -> Any:
+    def _apply(
+        self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool, holes: bool = False
+    ) -> Any:
         from rbig_numba.estimators import inputs
 
-        return inputs.apply(self, X, function, scalar=scalar)
+        return inputs.apply(self, X, function, scalar=scalar, holes=holes)

@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from rbig_numba.checks.columns import as_floats, check_frame, check_kind, check_shape, is_frame
 from rbig_numba.checks.containers import is_lazy, unwrapped
+from rbig_numba.checks.holes import as_nan, check_columns_there, check_not_infinite, whole_rows
 from rbig_numba.checks.validation import check_finite, check_weights
 from rbig_numba.checks.weighting import as_counts
 from rbig_numba.chunks.block import Split
@@ -31,6 +32,8 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
         For tables that can't be fitted; what only a walk over the rows can tell, the loader raises.
     """
     X = unwrapped(X)
+    if getattr(estimator, "missing", None) in ("drop", "model"):
+        return _holes_loader(estimator, X, sample_weight)
     if is_lazy(X):
         return _lazy_loader(estimator, X, unwrapped(sample_weight))
     if isinstance(X, Path):
@@ -50,8 +53,36 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
     return lambda split: load_local(source, weights, split, estimator.n_jobs)
 
 
-def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar: bool) -> Any:
-    """Return function(rows, n_jobs) of a table.
+def _holes_loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:
+    """Check a table that may have holes; keep how often each column is missing.
+
+    A row without cells says nothing, and is left out as if its weight were 0.
+    """
+    rows = check_rows(estimator, X, fitting=True, holes=True)
+    names = getattr(estimator, "feature_names_in_", None)
+    weights = check_weights(sample_weight, len(rows))
+    estimator.missing_ = np.isnan(rows).mean(axis=0)
+    if estimator.missing == "drop":
+        whole = whole_rows(rows)
+        rows, weights = rows[whole], None if weights is None else weights[whole]
+    check_columns_there(rows, names)
+    weights = None if weights is None else as_counts(weights)
+    empty = np.isnan(rows).all(axis=1)
+    if empty.any():
+        weights = np.where(empty, 0.0, 1.0 if weights is None else weights)
+    source = ArraySource(rows)
+    return lambda split: load_local(source, weights, split, estimator.n_jobs)
+
+
+def apply(
+    estimator: Any,
+    X: Any,
+    function: Callable[..., np.ndarray],
+    *,
+    scalar: bool,
+    holes: bool = False,
+) -> Any:
+    """Return function(rows, n_jobs) of a table; with holes that of an array may have some.
 
     Of a path block by block; of a Dask collection lazily, and on one thread per partition.
     """
@@ -70,11 +101,13 @@ def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar
             parts.append(function(rows, estimator.n_jobs))
             start += len(rows)
         return np.concatenate(parts)
-    return function(check_rows(estimator, X, fitting=False), estimator.n_jobs)
+    return function(check_rows(estimator, X, fitting=False, holes=holes), estimator.n_jobs)
 
 
-def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
+def check_rows(estimator: Any, X: Any, *, fitting: bool, holes: bool = False) -> np.ndarray:
     """Return a table in memory as float32 or float64 rows (N, D); keep or compare its columns.
+
+    With holes, what stands for a missing cell becomes NaN, and is let in.
 
     Raises
     ------
@@ -82,6 +115,12 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
         For text, dates, complex, empty or ragged tables, other columns than those fitted, and NaN,
         masked cells or infinity (with the columns and the number of rows).
     """
+    if holes and (is_lazy(X) or isinstance(X, Path)):
+        raise ValueError(
+            f"missing={estimator.missing!r} is not available for files and Dask collections yet: "
+            "read the table into memory"
+        )
+    X = as_nan(X) if holes else X
     if isinstance(X, pa.Table):
         check_columns("Input X", X.schema, X.num_rows)
         rows = arrow_rows(X)
@@ -92,8 +131,29 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool) -> np.ndarray:
     validate_data(estimator, named, reset=fitting, skip_check_array=True)
     least = 2 if fitting else 1
     check_array(rows, ensure_all_finite=False, ensure_min_samples=least, estimator=estimator)
-    check_finite(rows, getattr(estimator, "feature_names_in_", None))
+    names = getattr(estimator, "feature_names_in_", None)
+    if holes:
+        return check_not_infinite(rows, names)
+    check_finite(rows, names)
     return rows
+
+
+def framed(rows: np.ndarray, X: Any) -> Any:
+    """Return rows (N, D) like the table X that they are filled from: a frame, if it is one."""
+    if is_frame(X):
+        filled = X.copy()
+        for j in np.flatnonzero(X.isna().to_numpy().any(axis=0)):
+            filled.isetitem(j, rows[:, j])
+        return filled
+    if hasattr(type(X), "with_columns") and hasattr(type(X), "null_count"):  # Polars
+        new = type(X)(dict(zip(X.columns, rows.T, strict=True)))
+        holes = [name for name in X.columns if _polars_holes(X[name])]
+        return X.with_columns(new[name] for name in holes)
+    return rows
+
+
+def _polars_holes(column: Any) -> bool:
+    return bool(column.null_count()) or (column.dtype.is_float() and bool(column.is_nan().any()))
 
 
 def check_same_columns(estimator: Any, fitted: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.base import (
@@ -19,15 +19,16 @@ from sklearn.utils.validation import check_is_fitted
 from rbig_numba.checks.parameters import check_parameters
 from rbig_numba.checks.seeds import random_state_of
 from rbig_numba.checks.validation import check_latent
-from rbig_numba.estimators.density import DensityEstimator
+from rbig_numba.estimators.holes import HolesDensity
 from rbig_numba.files import AnyPath, as_path
 
 if TYPE_CHECKING:
+    from rbig_numba.chunks.local import LocalRows
     from rbig_numba.flow import Flow
     from rbig_numba.profile import Report
 
 
-class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
+class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
     """Rotation-based iterative Gaussianization: an exact density fitted without gradients.
 
     Alternates a rotation of the columns with a Gaussianization of each of them by a mixture of
@@ -77,6 +78,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     verbose : bool, default=False
         Show a progress bar with the held-out log-likelihood and what is being done; a line every
         two seconds where stderr is no terminal.
+    missing : {None, "error", "drop", "model"}, default=None
+        What to do with missing cells: NaN, None, NA, null and masked ones, of tables in memory.
+        "error", and None, refuse them. "drop" fits whole rows only, and warns of how many others
+        there are. "model" fits all cells that are there, and scores and imputes rows with holes
+        (docs/missing.md); columns, and a joint mixture of them, go first (`blocks`), and `refit` is
+        not available.
 
     Attributes
     ----------
@@ -95,6 +102,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         Rows, held-out ones included, those of weight 0 not.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if `fit` got names.
+    missing_ : ndarray of shape (n_features_in_,)
+        Shares of the rows in which each column is missing, if `missing` is "drop" or "model".
 
     References
     ----------
@@ -128,6 +137,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: bool = False,
+        missing: str | None = None,
     ) -> None:
         self.n_blocks = n_blocks
         self.n_components = n_components
@@ -141,6 +151,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.missing = missing
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBIG:
         """Fit the flow to rows.
@@ -214,8 +225,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
 
         from rbig_numba.estimators import inputs
         from rbig_numba.fitting.candidates import Plan
-        from rbig_numba.fitting.loop import fit_flow, joined, refit_flow, sample_size
+        from rbig_numba.fitting.loop import Start, fit_flow, joined, refit_flow, sample_size
         from rbig_numba.fitting.splitting import split_rows
+        from rbig_numba.missing.fitting import fit_holes
         from rbig_numba.profile import TimeIsUp, deadline_in, within
 
         deadline, started = deadline_in(self.max_seconds), time.perf_counter()
@@ -239,7 +251,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         with _progress(plan.n_blocks, verbose=self.verbose) as report:
             split, rows = split_rows(load, sample_size(plan), fraction, random_state, names)
             reading = time.perf_counter() - started
-            found = fit_flow(rows, plan, random_state, deadline, report, start)
+            if self.missing == "model":
+                found = fit_holes(
+                    cast("LocalRows", rows), plan, random_state, deadline, report, start
+                )
+            else:
+                found = fit_flow(rows, plan, random_state, deadline, report, Start(start))
             flow = found.flow
             if self.refit and split.limit and found.finishes and deadline.allows(reading):
                 report.doing("fitting all rows again")
@@ -253,7 +270,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     def transform(self, X: Any) -> Any:
         """Map rows (N, D) to latent rows (N, D), which are N(0, I) if the fit is good.
 
-        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        Rows must be whole: `impute` fills holes. X may be what `fit` takes; a Dask collection gives
+        a lazy Dask array.
         """
         check_is_fitted(self)
 
@@ -308,7 +326,7 @@ def described(model: RBIG) -> dict[str, Any]:
         "n_features_in": model.n_features_in_,
         "n_samples_fit": model.n_samples_fit_,
         "feature_names_in": None if names is None else list(names),
-    }
+    } | ({"missing": model.missing_.tolist()} if hasattr(model, "missing_") else {})
 
 
 def restored(cls: type[RBIG], flow: Flow, metadata: dict[str, Any]) -> RBIG:
@@ -319,6 +337,8 @@ def restored(cls: type[RBIG], flow: Flow, metadata: dict[str, Any]) -> RBIG:
     model.n_samples_fit_ = metadata["n_samples_fit"]
     if metadata["feature_names_in"] is not None:
         model.feature_names_in_ = np.array(metadata["feature_names_in"], dtype=object)
+    if "missing" in metadata:
+        model.missing_ = np.array(metadata["missing"])
     return model
 
 

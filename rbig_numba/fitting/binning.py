@@ -47,7 +47,7 @@ def grid_of(sample: np.ndarray, weights: np.ndarray, n_jobs: int | None = None) 
 
 def _place(column: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return edges, centres, table and lookup of one column."""
-    x, mass = _sorted_mass(column, weights)
+    x, mass = _sorted_mass(*cells(column, weights))
     edges, centres = np.full(2 * N_BINS, np.inf), np.empty(N_BINS)
     table, lookup = np.empty(N_CELLS, dtype=np.int32), np.empty(3)
     finite = edges[: N_BINS - 1]
@@ -66,7 +66,10 @@ def _sorted_mass(column: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, n
 
 
 class Histograms(NamedTuple):
-    """The statistic that columns are fitted to: sums (D, N_BINS, 3); see `bins_of`."""
+    """The statistic that columns are fitted to: sums (D, N_BINS, 3); see `bins_of`.
+
+    Cells that are NaN don't count.
+    """
 
     grid: Grid
     stage: str = "histogram"
@@ -78,9 +81,19 @@ class Histograms(NamedTuple):
     def add(self, columns: np.ndarray, weights: np.ndarray, sums: tuple[np.ndarray, ...]) -> None:
         """Add columns (D, N) with row weights (N,) to histograms."""
         bins, grid = np.empty(columns.shape[1], dtype=np.int32), self.grid
-        for j, x in enumerate(columns):
-            histogram.find_bins(x, grid.edges[j], grid.tables[j], grid.lookups[j], bins)
-            histogram.accumulate(x, weights, bins, grid.centres[j], sums[0][j])
+        for j, column in enumerate(columns):
+            x, mass = cells(column, weights)
+            places = bins[: len(x)]
+            histogram.find_bins(x, grid.edges[j], grid.tables[j], grid.lookups[j], places)
+            histogram.accumulate(x, mass, places, grid.centres[j], sums[0][j])
+
+
+def cells(column: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells (n,) of a column (N,) that are there, not NaN, and their weights (n,)."""
+    if not np.isnan(column.sum()):  # one pass without a mask
+        return column, weights
+    there = ~np.isnan(column)
+    return column[there], weights[there]
 
 
 def bins_of(sums: np.ndarray, grid: Grid) -> np.ndarray:

@@ -24,7 +24,10 @@ class DensityWarning(UserWarning):
 
 
 def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
-    """Warn of columns (of a sample of training rows) that are integers or repeat a value."""
+    """Warn of columns (of a sample of training rows) that are integers or repeat a value.
+
+    Cells that are NaN don't count.
+    """
     if sample.weights.sum() < FEWEST_ROWS:  # rows of a sample are distinct
         return
     columns = sample.rows.T
@@ -46,14 +49,16 @@ def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
 
 
 def _holds_whole_numbers(column: np.ndarray) -> bool:
+    column = column[~np.isnan(column)]
     sizes = np.abs(column[column != 0.0])
     told = (sizes < LEAST_WHOLE).sum()
     return bool((column == np.rint(column)).all() and 2 * told >= len(sizes))
 
 
 def _largest_share(column: np.ndarray, weights: np.ndarray) -> float:
-    _, places = np.unique(column, return_inverse=True)
-    return float(np.bincount(places, weights=weights).max() / weights.sum())
+    there = ~np.isnan(column)
+    _, places = np.unique(column[there], return_inverse=True)
+    return float(np.bincount(places, weights=weights[there]).max() / weights[there].sum())
 
 
 def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rbig_numba.bijections.base import Bijection, Map, as_columns
+from rbig_numba.bijections.base import Map, as_columns
 from rbig_numba.flow import base_log_prob
 from rbig_numba.statistics import Moments, Statistic, Summary, merge_arrays, moments_of
 from rbig_numba.threads import map_threads, n_threads, row_blocks
@@ -48,7 +48,7 @@ class Side(NamedTuple):
         parts = map_threads(sums_of, row_blocks(len(self.rows), PART_ROWS), self.n_jobs)
         return merge_arrays(parts)
 
-    def moved(self, bijections: Sequence[Bijection]) -> Side:
+    def moved(self, bijections: Sequence[Map]) -> Side:
         """Return the rows behind bijections."""
 
         def move(part: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +97,7 @@ class Latents(NamedTuple):
     train: Side
     judges: Side
 
-    def moved(self, bijections: Sequence[Bijection]) -> Latents:
+    def moved(self, bijections: Sequence[Map]) -> Latents:
         """Return both behind bijections."""
         return Latents(self.train.moved(bijections), self.judges.moved(bijections))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from rbig_numba.bijections.base import Bijection, Map
 from rbig_numba.bijections.whitening import FEWEST_ROWS, Shrinkage, Spread
 from rbig_numba.fitting.candidates import GRID_ROWS, Finish, Plan
 from rbig_numba.fitting.contest import Contest, most_blocks
-from rbig_numba.fitting.latents import latents_of
+from rbig_numba.fitting.latents import Latents, latents_of
 from rbig_numba.fitting.splitting import Rows, standardisation_of
 from rbig_numba.flow import Flow
 from rbig_numba.profile import (
@@ -24,7 +24,7 @@ from rbig_numba.profile import (
     merge_seconds,
     within,
 )
-from rbig_numba.statistics import Statistic, Totals
+from rbig_numba.statistics import Statistic, Summary, Totals
 
 # Rows of either side that competing blocks are searched on and judged by, and numbers in them.
 SAMPLE_ROWS, SAMPLE_NUMBERS = 32_768, 2**23
@@ -53,6 +53,27 @@ class Fitted(NamedTuple):
     finishes: list[Finish]
 
 
+class Start(NamedTuple):
+    """What rows go through first, fitted before.
+
+    Attributes
+    ----------
+    bijections : sequence of Bijection
+    log_prob : ndarray of shape (2,) or None
+        Mean log-densities of training and of held-out rows there, in nats, that scores go on from;
+        None: those of the rows.
+    renewed : callable or None
+        Gives the rows anew behind a flow, before each block: missing cells are drawn again.
+    """
+
+    bijections: Sequence[Bijection] = ()
+    log_prob: np.ndarray | None = None
+    renewed: Callable[[Sequence[Bijection]], Rows] | None = None
+
+
+RAW = Start()
+
+
 def sample_size(plan: Plan) -> int:
     """Return how many rows of either side a plan looks at for its searches."""
     return GRID_ROWS if plan.blocks == "classic" else SAMPLE_ROWS
@@ -64,7 +85,7 @@ def fit_flow(
     random_state: np.random.RandomState,
     deadline: Deadline,
     report: Report,
-    start: Sequence[Bijection] = (),
+    start: Start = RAW,
 ) -> Fitted:
     """Fit blocks until the held-out log-likelihood stops growing, and cut back to the best length.
 
@@ -81,21 +102,21 @@ def fit_flow(
         Work ends there, with the best so far.
     report : Report
         What each block's record and what is being done are told to.
-    start : sequence of Bijection
-        What rows go through first, fitted before; blocks then are those behind it.
+    start : Start
+        Blocks are those behind it.
 
     Returns
     -------
     Fitted
         The blocks kept, and a record for each one tried.
     """
-    steps = _Steps(rows, plan, random_state, report, fresh=not start)
+    steps = _Steps(rows, plan, random_state, report, fresh=not start.bijections)
     has_held_out = bool(rows.summary.counts[1])
     key = "held_out" if has_held_out else "train"
     history: list[dict] = []
     n_blocks, best = most_blocks(plan, rows.summary.lowest.shape[1]), None
     with within(deadline), suppress(TimeIsUp):
-        best = steps.begin(start)[key] if start else None
+        best = steps.begin(start.bijections, start.log_prob)[key] if start.bijections else None
         while len(history) < n_blocks:
             started = time.perf_counter()
             if history and not deadline.allows(history[-1]["seconds"]):
@@ -111,13 +132,15 @@ def fit_flow(
             report.block(history[-1])
             if has_held_out and _stalled(history, plan):
                 break
-    if not history and not start:
+            if start.renewed is not None:
+                steps.renew(start)
+    if not history and not start.bijections:
         history = [steps.hurry()]
     n_kept = _best_length(history, best) if has_held_out else len(history)
     for record in history:
         record["kept"] = record["block"] <= n_kept
     kept = [bijection for block in steps.blocks[:n_kept] for bijection in block]
-    return Fitted(Flow((*start, *kept)), history, steps.finishes[:n_kept])
+    return Fitted(Flow((*start.bijections, *kept)), history, steps.finishes[:n_kept])
 
 
 def refit_flow(
@@ -141,6 +164,16 @@ def joined(before: list[dict], after: list[dict]) -> list[dict]:
     return [*before, *({**record, "block": len(before) + record["block"]} for record in after)]
 
 
+def searched(summary: Summary, plan: Plan) -> Latents:
+    """Return the samples that blocks are searched on."""
+    latents = latents_of(summary, plan.n_jobs)
+    if plan.blocks == "classic":
+        return latents
+    n_rows = MANY_SAMPLED if summary.weights[0] > MANY_ROWS else SAMPLE_ROWS
+    n_columns = summary.lowest.shape[1]
+    return latents.first(min(n_rows, max(SAMPLE_NUMBERS // n_columns, GRID_ROWS)))
+
+
 class _Steps:
     """What has been fitted so far, and what the next block is searched on."""
 
@@ -157,13 +190,10 @@ class _Steps:
         self.contest = Contest(plan, random_state, report, fresh=fresh)
         self.blocks: list[list[Bijection]] = []
         self.finishes: list[Finish] = []
-        self.log_det = np.zeros(2)  # mean of training and of held-out rows
+        self.log_prob = np.full(2, np.nan)  # means of training and of held-out rows
+        self.log_det = np.zeros(2)
         n_columns, weight = rows.summary.lowest.shape[1], rows.summary.weights[0]
-        self.latents = latents_of(rows.summary, plan.n_jobs)
-        if plan.blocks != "classic":
-            n_rows = MANY_SAMPLED if weight > MANY_ROWS else SAMPLE_ROWS
-            n_rows = min(n_rows, max(SAMPLE_NUMBERS // n_columns, GRID_ROWS))
-            self.latents = self.latents.first(n_rows)
+        self.latents = searched(rows.summary, plan)
         self.seconds: dict[str, float] = {}
         self.pending: list[Bijection] = []
         if fresh:
@@ -173,11 +203,28 @@ class _Steps:
             self.first_moments = self.latents.train.first(some).moments
             self.moments = self.first_moments.of_weight(weight)
 
-    def begin(self, start: Sequence[Bijection]) -> dict[str, float | None]:
-        """Push all rows through what was fitted before; return their scores there."""
+    def begin(
+        self, start: Sequence[Bijection], log_prob: np.ndarray | None = None
+    ) -> dict[str, float | None]:
+        """Push all rows through what was fitted before; return their scores there, or those given.
+
+        Later ones go on from them.
+        """
         self._move(start)
         self._count(self.rows.advance(start))
+        if log_prob is not None:
+            self.log_det += log_prob - self.log_prob
+            self.log_prob = log_prob
         return self.scores()
+
+    def renew(self, start: Start) -> None:
+        """Take the rows anew, behind all blocks so far; scores stay as they are."""
+        assert start.renewed is not None
+        self.report.doing("drawing missing cells")
+        flow = [*start.bijections, *(bijection for block in self.blocks for bijection in block)]
+        self.rows, self.log_det = start.renewed(flow), np.zeros(2)
+        self.latents = searched(self.rows.summary, self.plan)
+        self.begin(flow, self.log_prob)
 
     def hurry(self) -> dict:
         """Whiten by a few rows of the sample, if there was no time for a block; return its record.

@@ -82,10 +82,21 @@ def split_rows(
 
 
 def standardisation_of(summary: Summary) -> Affine:
-    """Return the map that opens a fit, of the training rows."""
-    sample = summary.samples[0]
+    """Return the map that opens a fit, of the training rows' cells that are not NaN."""
+    _, rows, weights = summary.samples[0]
     extent = np.stack([summary.lowest[0], summary.highest[0]])
-    return standardisation(sample.rows, sample.weights, extent)
+    if not np.isnan(rows.sum()):
+        return standardisation(rows, weights, extent)
+    there = ~np.isnan(rows)
+    maps = [
+        standardisation(rows[cells, j : j + 1], weights[cells], extent[:, j : j + 1])
+        for j, cells in enumerate(there.T)
+    ]
+    return Affine(
+        np.concatenate([each.shift for each in maps]),
+        np.concatenate([each.scale for each in maps]),
+        maps[0].reach,
+    )
 
 
 def _warn_of_table(summary: Summary, names: Sequence[str] | None) -> None:
@@ -94,8 +105,10 @@ def _warn_of_table(summary: Summary, names: Sequence[str] | None) -> None:
     n_rows = max(int(WARNING_WORK / n_columns**2), ROWS_PER_COLUMN * n_columns)
     sample = Sample(*(array[:n_rows] for array in sample))
     warn_of_ties(sample, names)
-    rows = standardisation_of(summary).forward(sample.rows)[0]
-    warn_of_collinearity(moments_of(as_columns(rows), sample.weights), names)
+    whole = ~np.isnan(sample.rows).any(axis=1)
+    if whole.sum() > ROWS_PER_COLUMN * n_columns or whole.all():
+        rows = standardisation_of(summary).forward(sample.rows[whole])[0]
+        warn_of_collinearity(moments_of(as_columns(rows), sample.weights[whole]), names)
 
 
 def _exceptions(summary: Summary, split: Split) -> Split:

@@ -14,6 +14,8 @@ from rbig_numba.kernels import (
     em,
     hashing,
     histogram,
+    holes_draws,
+    holes_em,
     joint,
     joint_em,
     joint_inverse,
@@ -63,6 +65,9 @@ _LATER: list[tuple[Any, tuple[types.Type, ...]]] = [
     (radial.radii, (_ROW, int64, _CONSTANTS, _ROW, _ROW)),
     (radial.log_radii, (_ROWS, int64[::1], _LIMITS, _ROW)),
     (radial.scale, (_ROWS, int64[::1], _ROW, _ROWS)),
+    (holes_em.add_statistics, (_ROWS, _ROW, _SHAPES, _CUBE, _PAIRS, _SUMS)),
+    (holes_em.mark_likely, (_ROWS, _ROW, _SHAPES, _CUBE, float64, boolean[:, ::1])),
+    (holes_draws.draw, (_ROWS, _SHAPES, _CUBE, uint64[::1], _ROW, _ROW, _CUBE)),
 ]
 FIT = len(_FIT)
 ENTRIES = _FIT + _LATER

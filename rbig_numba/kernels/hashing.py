@@ -23,7 +23,13 @@ def hash_rows(columns, seed, hashes):
     for i in range(columns.shape[0]):
         for r in range(columns.shape[1]):
             bits = np.uint64(float_bits(columns[i, r] + 0.0))
-            h = (hashes[r] ^ bits) + _GAMMA
-            h = (h ^ (h >> _30)) * _MIX_1
-            h = (h ^ (h >> _27)) * _MIX_2
-            hashes[r] = h ^ (h >> _31)
+            hashes[r] = mix(hashes[r], bits)
+
+
+@kernel
+def mix(h, bits):
+    """Return another number, uint64 and uniform, of a hash and some bits."""
+    h = (h ^ bits) + _GAMMA
+    h = (h ^ (h >> _30)) * _MIX_1
+    h = (h ^ (h >> _27)) * _MIX_2
+    return h ^ (h >> _31)

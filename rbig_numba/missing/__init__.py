@@ -1,0 +1,1 @@
+"""Rows with holes: their densities, draws of what is missing, and fits to them."""
