@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from scipy.stats import multivariate_normal
 
-from rbig_numba import RBIG, DensityWarning, RBIGImputer
+from rbig_numba import RBIG, DensityWarning, RBIGEnsemble, RBIGImputer
 
 MEAN = np.array([1.0, -2.0, 300.0])
 COVARIANCE = np.array([[1.0, 0.7, 8.0], [0.7, 1.5, -3.0], [8.0, -3.0, 200.0]])
@@ -258,3 +258,11 @@ def test_imputer_fills_tables_in_pipelines():
     assert mean["a"].std() < filled["a"].std()
     with pytest.raises(ValueError, match="method='median'"):
         RBIGImputer(method="median").fit(frame)
+
+
+def test_ensembles_average_the_densities_of_cells():
+    rows = with_holes(bent_rows(300))
+    model = RBIGEnsemble(RBIG(**FEW), n_estimators=2, random_state=0).fit(rows)
+    each = np.exp([member.score_samples(rows) for member in model.estimators_])
+    np.testing.assert_allclose(np.exp(model.score_samples(rows)), each.mean(axis=0))
+    assert (each[0] != each[1]).any()

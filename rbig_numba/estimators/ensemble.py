@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from functools import reduce
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
@@ -127,6 +129,18 @@ class RBIGEnsemble(DensityEstimator):
             member.fit(X, sample_weight=sample_weight)
             member.set_params(max_seconds=base.max_seconds)
         return self._assemble(members)
+
+    def score_samples(self, X: Any) -> Any:
+        """Return log p(x) (N,) of rows (N, D), in nats per row, float64.
+
+        X may be what `fit` takes; a Dask collection gives a lazy Dask array. Rows may have holes if
+        models were fitted with `missing="model"`; see `RBIG.score_samples`.
+        """
+        check_is_fitted(self)
+        if self.estimators_[0].missing != "model":
+            return super().score_samples(X)
+        scores = (member.score_samples(X) for member in self.estimators_)
+        return reduce(np.logaddexp, scores) - np.log(len(self.estimators_))
 
     def save(self, path: AnyPath) -> None:
         """Write all models to one file, without pickle; see `rbig_numba.storage`.
