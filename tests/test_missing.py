@@ -1,5 +1,6 @@
 """Fits to tables with missing cells, and what they are asked."""
 
+import time
 import warnings
 
 import numpy as np
@@ -17,11 +18,11 @@ ALL = {"blocks": ["mixture", "joint", "mixture"], "validation_fraction": 0}
 FEW = {"missing": "model", "blocks": ["joint"], "random_state": 0}
 
 
-def normal_rows(n_rows=3000, seed=0):
+def normal_rows(n_rows=1500, seed=0):
     return np.random.default_rng(seed).multivariate_normal(MEAN, COVARIANCE, n_rows)
 
 
-def bent_rows(n_rows=3000, seed=0):
+def bent_rows(n_rows=1500, seed=0):
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(n_rows, 3))
     rows[:, 1] = rows[:, 1] * 0.4 + np.sin(2.0 * rows[:, 0])
@@ -44,11 +45,11 @@ def test_a_gaussian_with_holes_is_recovered():
     model = RBIG(**FEW).fit(with_holes(normal_rows()))
     rows = normal_rows(4000, seed=3)
     truth = multivariate_normal(MEAN, COVARIANCE)
-    assert abs((model.score_samples(rows) - truth.logpdf(rows)).mean()) < 0.01
+    assert abs((model.score_samples(rows) - truth.logpdf(rows)).mean()) < 0.015
     rows[:, 1] = np.nan
     there = multivariate_normal(MEAN[[0, 2]], COVARIANCE[np.ix_([0, 2], [0, 2])])
     log_prob = model.score_samples(rows)
-    assert abs((log_prob - there.logpdf(rows[:, [0, 2]])).mean()) < 0.01
+    assert abs((log_prob - there.logpdf(rows[:, [0, 2]])).mean()) < 0.015
     np.testing.assert_allclose(model.missing_, 0.2, atol=0.03)
 
 
@@ -258,6 +259,18 @@ def test_imputer_fills_tables_in_pipelines():
     assert mean["a"].std() < filled["a"].std()
     with pytest.raises(ValueError, match="method='median'"):
         RBIGImputer(method="median").fit(frame)
+
+
+@pytest.mark.parametrize("limit", [0.0, 0.3])
+def test_fits_end_in_time(limit):
+    rows = with_holes(bent_rows(8000))
+    started = time.perf_counter()
+    model = RBIG(missing="model", max_seconds=limit, random_state=0).fit(rows)
+    assert time.perf_counter() - started < limit + 5.0
+    gaussian = multivariate_normal(np.nanmean(rows, axis=0), np.diag(np.nanvar(rows, axis=0)))
+    test = bent_rows(500, seed=2)
+    assert model.score(test) > gaussian.logpdf(test).mean()
+    assert np.isfinite(model.score_samples(with_holes(test))).all()
 
 
 def test_ensembles_average_the_densities_of_cells():

@@ -7,7 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from rbig_numba.bijections.base import as_columns
-from rbig_numba.bijections.components import NEAR, Components, Pairs, Sums, joint_sums
+from rbig_numba.bijections.components import (
+    NEAR,
+    Components,
+    Pairs,
+    Sums,
+    has_holes,
+    joint_sums,
+)
 from rbig_numba.threads import map_threads, row_blocks
 
 # Rows that a thread takes at a time: 15,000 rows are shared evenly by two threads.
@@ -19,6 +26,8 @@ WORK = 2_000_000
 class Crowd:
     """Rows (S, D) and their weights (S,); the same sums for any number of threads.
 
+    Rows may have holes, NaN.
+
     `work` counts multiply-adds, a pair of a row and a shape as D^2 of them in a step of EM, and as
     half of that where rows are only whitened.
     """
@@ -26,6 +35,11 @@ class Crowd:
     def __init__(self, rows: np.ndarray, weights: np.ndarray, n_jobs: int | None) -> None:
         self.weight, self.n_rows, self.n_jobs = float(weights.sum()), len(rows), n_jobs
         self.work = 0.0
+        if has_holes(rows):
+            # Whole rows, which take a fifth of the time, to themselves; others with those alike.
+            holes = np.isnan(rows)
+            order = np.lexsort((*holes.T, holes.any(axis=1)))
+            rows, weights = rows[order], weights[order]
         self.parts = [
             (as_columns(rows[part]), weights[part]) for part in row_blocks(len(rows), PART_ROWS)
         ]

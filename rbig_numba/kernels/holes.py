@@ -70,19 +70,22 @@ def invert(precision, holes, inverse):
     """Fill inverse (D, D) with L^-1 of the holes (m,), a lower triangle; return log det L."""
     n, log_det = holes.size, 0.0
     for i in range(n):
-        for j in range(i + 1):
+        for j in range(i):
             total = precision[holes[i], holes[j]]
             for k in range(j):
                 total -= inverse[i, k] * inverse[j, k]
-            inverse[i, j] = math.sqrt(total) if i == j else total / inverse[j, j]
-        log_det += math.log(inverse[i, i])
+            inverse[i, j] = total * inverse[j, j]
+        total = precision[holes[i], holes[i]]
+        for k in range(i):
+            total -= inverse[i, k] * inverse[i, k]
+        log_det += 0.5 * log_positive(total)
+        inverse[i, i] = 1.0 / math.sqrt(total)  # once: what follows multiplies by it
     for j in range(n):
-        inverse[j, j] = 1.0 / inverse[j, j]
         for i in range(j + 1, n):
             total = 0.0
             for k in range(j, i):
                 total -= inverse[i, k] * inverse[k, j]
-            inverse[i, j] = total / inverse[i, i]
+            inverse[i, j] = total * inverse[i, i]
     return log_det
 
 

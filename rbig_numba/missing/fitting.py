@@ -80,7 +80,7 @@ def fit_holes(
         log_prob = lead.fit([each for each in openings if len(each) <= plan.n_blocks])
         start, history = lead.flow, lead.history
     plan = plan._replace(blocks=kinds, n_blocks=plan.n_blocks - len(history))
-    if plan.n_blocks < 1 or not kinds:
+    if plan.n_blocks < 1 or not kinds or not deadline.allows(0.0):
         return Fitted(Flow(tuple(start)), history, [])
 
     def renewed(flow: Sequence[Bijection]) -> LocalRows:
