@@ -64,6 +64,7 @@ quality: $(READY)
 		--json out/quality.json --page docs/quality.md
 ifdef DATA
 	@$(BIN)/python -m benchmarks.tails --data "$(DATA)" --page docs/tails.md
+	@$(BIN)/python -m benchmarks.missing --data "$(DATA)" --page docs/missing.md
 	@$(BIN)/python -m benchmarks.fine_tuning --data "$(DATA)" --page docs/fine_tuning.md
 endif
 

@@ -1,8 +1,8 @@
 """What a fit keeps of a density where cells are missing, and how well it fills them.
 
-python -m benchmarks.missing --data DIR [--tables NAME ...] [--json OUT]. A fifth of the cells of
-training and of test rows, at random, is taken away. Imputers are fitted to training rows and fill
-test rows. CRPS (Gneiting and Raftery 2007, "Strictly proper scoring rules, prediction, and
+python -m benchmarks.missing --data DIR [--tables NAME ...] [--page MD] [--json OUT]. A fifth of the
+cells of training and of test rows, at random, is taken away. Imputers are fitted to training rows
+and fill test rows. CRPS (Gneiting and Raftery 2007, "Strictly proper scoring rules, prediction, and
 estimation", eq. 21; of one value the absolute error) and RMSE in units of standard deviations.
 """
 
@@ -18,7 +18,8 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.impute import IterativeImputer
 
-from benchmarks.harness import parser, report, timed
+from benchmarks.harness import machine, parser, report, timed
+from benchmarks.readme import END, START, lines
 from rbig_numba import RBIG, warm
 
 TABLES, SHARE, MOST_ROWS, TEST_ROWS, DRAWS = ("magic", "power_h1_2007"), 0.2, 20_000, 2000, 20
@@ -61,7 +62,7 @@ def density(train: np.ndarray, test: np.ndarray) -> tuple[dict[str, Any], RBIG]:
         "share of the gain kept": kept / gain,
         "whole rows: fit, seconds": seconds,
         "cells missing: fit, seconds": model_seconds,
-        "cells missing: blocks": " | ".join(r["kind"] for r in model.history_ if r["kept"]),
+        "cells missing: blocks": ", ".join(r["kind"] for r in model.history_ if r["kept"]),
     }, model
 
 
@@ -100,11 +101,19 @@ def imputation(model: RBIG, train: np.ndarray, test: np.ndarray) -> dict[str, An
     return figures
 
 
+def table_of(figures: dict[str, Any], where: dict[str, str]) -> str:
+    """Return the table of docs/missing.md."""
+    facts = ", ".join(f"{name} {value}" for name, value in where.items())
+    table = ["| figure | value |", "|---|---|", *lines(figures)]
+    return "\n".join([*table, "", f"Measured on: {facts}."])
+
+
 def main() -> None:
     """Report figures of each table."""
     arguments = parser(__doc__ or "")
     arguments.add_argument("--data", type=Path, required=True, help="folder of .npy tables")
     arguments.add_argument("--tables", nargs="+", default=TABLES, help="names of tables")
+    arguments.add_argument("--page", type=Path, help="where to replace the figures")
     options = arguments.parse_args()
     warm()
     figures: dict[str, Any] = {}
@@ -114,6 +123,9 @@ def main() -> None:
         found |= imputation(model, train, test)
         figures |= {f"{name}: {key}": value for key, value in found.items()}
     report(figures, options.json)
+    if options.page:
+        text = options.page.read_text().split(START)[0]
+        options.page.write_text(f"{text}{START}\n{table_of(figures, machine())}\n{END}\n")
 
 
 if __name__ == "__main__":
