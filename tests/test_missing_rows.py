@@ -39,12 +39,11 @@ def curved():
 
 def gaussians(block):
     """Return weights, means and covariances of a joint mixture, scale by scale."""
-    log_weights, means, log_scales, slopes, log_sizes = block.arrays().values()
-    whiteners = (np.eye(D) - slopes) / np.exp(log_scales)[:, :, None]
+    whiteners = (np.eye(D) - block.slopes) / np.exp(block.log_scales)[:, :, None]
     covariances = np.linalg.inv(np.swapaxes(whiteners, 1, 2) @ whiteners)
-    for k, s in np.ndindex(log_weights.shape):
-        size = np.exp(2.0 * log_sizes[k, s])
-        yield np.exp(log_weights[k, s]), means[k], size * covariances[k]
+    for k, s in np.ndindex(block.log_weights.shape):
+        size = np.exp(2.0 * block.log_sizes[k, s])
+        yield np.exp(block.log_weights[k, s]), block.means[k], size * covariances[k]
 
 
 def marginal_log_prob(block, row):

@@ -53,9 +53,10 @@ class Leading:
     @cached_property
     def shapes(self) -> JointSums:
         """The mixture as steps of EM take it."""
-        log_weights, means, log_scales, slopes, log_sizes = self.joint.arrays().values()
-        whiteners = (np.eye(means.shape[1]) - slopes) * np.exp(-log_scales)[:, :, None]
-        return JointSums(log_weights, means, whiteners, np.exp(log_sizes))
+        joint = self.joint
+        slopes, scales = joint.slopes, np.exp(joint.log_scales)
+        whiteners = (np.eye(slopes.shape[1]) - slopes) / scales[:, :, None]
+        return JointSums(joint.log_weights, joint.means, whiteners, np.exp(joint.log_sizes))
 
     @cached_property
     def steps(self) -> np.ndarray:
