@@ -208,6 +208,11 @@ def test_impossible_tables_are_told_in_one_line(bent, tmp_path):
     np.save(tmp_path / "rows.npy", every)
     with pytest.raises(ValueError, match="not available for files and Dask collections yet"):
         RBIG(missing="model").fit(tmp_path / "rows.npy")
+    np.save(tmp_path / "whole.npy", rows)
+    scores = bent.score_samples(tmp_path / "whole.npy"), bent.score_samples(rows)
+    np.testing.assert_array_equal(*scores)
+    with pytest.raises(ValueError, match=r"rows\.npy contains NaN"):
+        bent.score_samples(tmp_path / "rows.npy")
     for parameters in ({"missing": "impute"}, {"missing": "model", "refit": True}):
         with pytest.raises(ValueError, match="missing="):
             RBIG(**parameters).fit(rows)
