@@ -33,11 +33,11 @@ MAX_COMPONENTS, MIN_ROWS = 256, 32
 # Rows per shape and column below which a prior as strong as D rows is tried: of one scale it won at
 # 5 and 8 on tables of 8 to 15 columns; of eight on patches of 255 it wins at 7 by 0.8 nats, and
 # loses at 13 by 2. And rows of which it costs nothing to try.
-STRONG_ROWS, FEW_ROWS = 32.0, 1500
+STRONG_ROWS, FEW_ROWS = 8.0, 1500
 # Numbers of scales that compete: the squared lengths of whitened rows of D columns tell sizes apart
 # that differ by 1 over the root of D. One shape of 1, 4, 6, 8 scales: whitened patches of 255
 # columns have -376, -232, -222, -219 nats; MAGIC's 10 of 1, 2, 4 scales -10.15, -9.76, -9.74.
-SCALES = (8, 4, 2, 1)
+SCALES = (1, 2, 4, 8)
 # Nats behind other scales of as many shapes that end a growth; those that twice the scales must
 # gain, as a row's density takes nearly twice as long.
 BEHIND, SCALES_GAIN = 1.0, 0.01
@@ -169,17 +169,27 @@ def _raised(worths: list[float], place: int, worth: float) -> float:
     return worths[place]
 
 
-def _best_chain(ground: Ground) -> list[Grown]:
-    """Return the growth of the best number of scales, or of the best so far if time is up."""
-    worths: list[float] = []
-    chain: list[Grown] = []
+def _starts(ground: Ground) -> list[Grown]:
+    """Return one shape of each number of scales for which held-out rows gain, the most first."""
+    starts: list[Grown] = []
     for n_scales in SCALES:
         try:
             start = ground.single(n_scales)
         except TimeIsUp:
-            if not chain:
+            if not starts:
                 raise
             break
+        if starts and start.worth < starts[0].worth + SCALES_GAIN:
+            break
+        starts.insert(0, start)
+    return starts
+
+
+def _best_chain(ground: Ground) -> list[Grown]:
+    """Return the growth of the best number of scales, or of the best so far if time is up."""
+    worths: list[float] = []
+    chain: list[Grown] = []
+    for start in _starts(ground):
         if worths and start.worth < worths[0] - BEHIND:
             break  # fewer are further behind
         rival = ground.chain(start, 1.0, worths)
