@@ -99,6 +99,7 @@ def _joint(layer: JointMixture) -> Arrays:
     logits = _array(layer.logits)
     weights = {name: _array(getattr(layer, name)) for name in names}
     weights["slopes"] = np.tril(weights["slopes"], -1)
+    weights["first"] = np.array([float(layer.band.start)])
     return {"log_weights": logits - np.logaddexp.reduce(logits, axis=None)} | weights
 
 

@@ -155,7 +155,11 @@ def _coupling(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
 
 
 def _joint(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return JointMixture(*arrays["log_weights"].shape, **kwargs), _with_logits(arrays)
+    n_shapes, n_scales = arrays["log_weights"].shape
+    first = int(arrays["first"][0])
+    columns = (first, first + arrays["means"].shape[1])
+    weights = {name: array for name, array in arrays.items() if name != "first"}
+    return JointMixture(n_shapes, n_scales, columns, **kwargs), _with_logits(weights)
 
 
 def _radial(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:

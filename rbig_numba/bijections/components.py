@@ -270,8 +270,10 @@ def _rounded(sums: Sums) -> Sums:
     )
 
 
-def joint_mixture(components: Components, n_rows: float) -> JointMixture:
+def joint_mixture(components: Components, n_rows: float, first: int = 0) -> JointMixture:
     """Return the bijection of components and a background one, of BACKGROUND_ROWS rows' weight.
+
+    They are of the columns from `first` on.
 
     The background is the tail rule, as in the mixture of a column: BACKGROUND_SCALE times as wide
     as all rows, of scales as the shapes have on the average.
@@ -292,4 +294,5 @@ def joint_mixture(components: Components, n_rows: float) -> JointMixture:
         np.log(scales),
         np.tril(slopes, -1),
         np.vstack([log_sizes, mean_sizes]),
+        np.array([float(first)]),
     )
