@@ -170,32 +170,24 @@ def _raised(worths: list[float], place: int, worth: float) -> float:
 
 
 def _starts(ground: Ground) -> list[Grown]:
-    """Return one shape of each number of scales for which held-out rows gain, the most first."""
-    starts: list[Grown] = []
-    for n_scales in SCALES:
+    """Return one shape of the most scales that held-out rows gain by, and one of one scale."""
+    one = best = ground.single(SCALES[0])
+    for n_scales in SCALES[1:]:
         try:
             start = ground.single(n_scales)
         except TimeIsUp:
-            if not starts:
-                raise
             break
-        if starts and start.worth < starts[0].worth + SCALES_GAIN:
+        if start.worth < best.worth + SCALES_GAIN:
             break
-        starts.insert(0, start)
-    return starts
+        best = start
+    return [one] if best is one else [best, one]
 
 
 def _best_chain(ground: Ground) -> list[Grown]:
-    """Return the growth of the best number of scales, or of the best so far if time is up."""
+    """Return the growth of several scales or of one."""
     worths: list[float] = []
-    chain: list[Grown] = []
-    for start in _starts(ground):
-        if worths and start.worth < worths[0] - BEHIND:
-            break  # fewer are further behind
-        rival = ground.chain(start, 1.0, worths)
-        if not chain or rival[-1].worth > chain[-1].worth - SCALES_GAIN:
-            chain = rival
-    return chain
+    several, *one = [ground.chain(start, 1.0, worths) for start in _starts(ground)]
+    return one[0] if one and one[0][-1].worth >= several[-1].worth - SCALES_GAIN else several
 
 
 def grow(ground: Ground) -> Grown:
