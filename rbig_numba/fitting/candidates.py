@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -55,18 +55,9 @@ BAND = 64
 
 @dataclass
 class Effort:
-    """Multiply-adds left; each search takes half of them at most. And how many there were."""
+    """Multiply-adds left; each search takes half of them at most."""
 
     left: float = FIT_WORK
-    n_joint: int = 0
-
-    def next_band(self, n_columns: int) -> slice:
-        """Return the columns that the next joint mixture is of: all, then equal parts in turn."""
-        turn, n_bands = self.n_joint - 1, -(-n_columns // BAND)
-        self.n_joint += 1
-        width = n_columns if turn < 0 else -(-n_columns // n_bands)
-        start = width * (max(turn, 0) % n_bands)
-        return slice(start, min(start + width, n_columns))
 
 
 class Plan(NamedTuple):
@@ -95,6 +86,8 @@ class Search:
         Samples of the rows, in the latent space so far.
     moments : Moments
         Of all training rows there.
+    kinds : sequence of str
+        Of the blocks so far.
     first : bool
         Whether columns are only standardised so far.
     deadline : Deadline
@@ -109,6 +102,7 @@ class Search:
     random_state: np.random.RandomState
     latents: Latents
     moments: Moments
+    kinds: Sequence[str]
     first: bool
     deadline: Deadline
     effort: Effort
@@ -185,7 +179,7 @@ def joint(search: Search) -> Finish | None:
     train, judges = search.latents.train, search.latents.judges.first(JUDGING_ROWS)
     if len(train.rows) < 2 * growth.MIN_ROWS:
         return None
-    band = search.effort.next_band(train.rows.shape[1])
+    band = _band(search.kinds.count("joint"), train.rows.shape[1])
     mean, covariance = train.moments.rounded()
     with stage(search.seconds, "joint"):
         ground = growth.Ground(
@@ -215,6 +209,16 @@ def joint(search: Search) -> Finish | None:
         return [joint_mixture(components, search.moments.weight, band.start)]
 
     return finish
+
+
+def _band(n_joint: int, n_columns: int) -> slice:
+    """Return the columns of a joint mixture behind so many: all, then equal parts in turn."""
+    if n_joint == 0:
+        return slice(0, n_columns)
+    n_bands = -(-n_columns // BAND)
+    width = -(-n_columns // n_bands)
+    start = width * ((n_joint - 1) % n_bands)
+    return slice(start, min(start + width, n_columns))
 
 
 def radial(search: Search) -> Finish | None:
