@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from rbig_numba.tables import SUFFIXES, arrow, open_table, read_table, table_writer, write_table
+from rbig_numba.tables import SUFFIXES, open_table, read_table, separated, table_writer, write_table
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["height", "width", "depth"]
@@ -20,7 +20,7 @@ ROWS = np.random.default_rng(0).normal(size=(1000, 3))
 @pytest.fixture(autouse=True)
 def small_csv_blocks(monkeypatch):
     """Cut the CSV files of these tests into many blocks."""
-    monkeypatch.setattr(arrow, "CSV_BLOCK_BYTES", 3000)
+    monkeypatch.setattr(separated, "CSV_BLOCK_BYTES", 3000)
 
 
 def write_all(path, blocks):

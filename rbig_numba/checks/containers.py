@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 from typing import Any
 
-from rbig_numba.files import as_path
+from rbig_numba.files import PATHS, as_path
 
 
 def is_lazy(X: Any) -> bool:
@@ -13,8 +13,13 @@ def is_lazy(X: Any) -> bool:
     return hasattr(X, "__dask_graph__")
 
 
+def is_stored(X: Any) -> bool:
+    """Whether an unwrapped X names files."""
+    return isinstance(X, Path) or (isinstance(X, list) and bool(X) and isinstance(X[0], Path))
+
+
 def unwrapped(X: Any) -> Any:
-    """Return a table as a Path, an Arrow table, a pandas frame, a Dask collection or an array-like.
+    """Return a table as paths, an Arrow table, a pandas frame, a Dask collection or an array-like.
 
     Lazy frames of Polars are collected, an xarray.DataArray gives out its array, and all frames
     that Arrow can take over (Polars) become Arrow tables.
@@ -24,8 +29,10 @@ def unwrapped(X: Any) -> Any:
     TypeError
         For xarray.Dataset, whose variables may differ in shape.
     """
-    if isinstance(X, (str, bytes, os.PathLike)):
+    if isinstance(X, PATHS):
         return as_path(X)
+    if isinstance(X, (list, tuple)) and X and all(isinstance(path, PATHS) for path in X):
+        return [as_path(path) for path in X]
     if _has(X, "collect_schema", "collect"):
         X = X.collect()
     if _has(X, "data_vars"):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from rbig_numba.checks.columns import as_floats, check_frame, check_kind, check_shape, is_frame
-from rbig_numba.checks.containers import is_lazy, unwrapped
+from rbig_numba.checks.containers import is_lazy, is_stored, unwrapped
 from rbig_numba.checks.validation import check_finite, check_weights
 from rbig_numba.checks.weighting import as_counts
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
 from rbig_numba.fitting.splitting import Rows
-from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, open_table
+from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, find_table
 
 
 def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:
@@ -33,9 +32,9 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
     X = unwrapped(X)
     if is_lazy(X):
         return _lazy_loader(estimator, X, unwrapped(sample_weight))
-    if isinstance(X, Path):
+    if is_stored(X) or isinstance(X, TableFile):
         source: ArraySource | FileSource | MappedSource = FileSource(
-            _open(estimator, X, fitting=True)
+            open_for(estimator, X, fitting=True)
         )
     elif isinstance(X, np.memmap) and X.filename:  # copies of one are mere arrays
         check_kind(X.dtype)
@@ -53,7 +52,7 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
 def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar: bool) -> Any:
     """Return function(rows, n_jobs) of a table.
 
-    Of a path block by block; of a Dask collection lazily, and on one thread per partition.
+    Of files block by block; of a Dask collection lazily, and on one thread per partition.
     """
     X = unwrapped(X)
     if is_lazy(X):
@@ -62,11 +61,10 @@ def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar
         return map_partitions(
             _Checked(function), _lazy_numbers(estimator, X, fitting=False), scalar=scalar
         )
-    if isinstance(X, Path):
-        table = _open(estimator, X, fitting=False)
-        label, start, parts = str(table.path), 0, []
+    if is_stored(X) or isinstance(X, TableFile):
+        table, start, parts = open_for(estimator, X, fitting=False), 0, []
         for rows in table.blocks(BLOCK_ROWS):
-            check_finite(rows, table.names, label, start)
+            check_finite(rows, table.names, table.label, start, table.place)
             parts.append(function(rows, estimator.n_jobs))
             start += len(rows)
         return np.concatenate(parts)
@@ -119,12 +117,28 @@ class _Checked:
         return self.function(rows, 1)
 
 
-def _open(estimator: Any, path: Path, *, fitting: bool) -> TableFile:
-    table = open_table(path)
+def open_for(estimator: Any, X: Any, *, fitting: bool, drop: Sequence[str] = ()) -> TableFile:
+    """Return a table in files, given by path(s) or as such; keep or compare its columns.
+
+    A fitted model takes its own columns, by name where both have names.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        For files that are not there or no table, and if columns are missing or hold no numbers.
+    """
+    table = X if isinstance(X, TableFile) else find_table(X)
+    names = None if fitting or table.names is None else _fitted_names(estimator)
+    table = table.select(names, drop)
     head = np.empty((0, table.n_features))
     named = head if table.names is None else as_arrow(head, table.names)
     validate_data(estimator, named, reset=fitting, skip_check_array=True)
     return table
+
+
+def _fitted_names(estimator: Any) -> list[str] | None:
+    names = getattr(estimator, "feature_names_in_", None)
+    return None if names is None else list(names)
 
 
 def _lazy_loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:

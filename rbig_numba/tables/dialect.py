@@ -1,0 +1,76 @@
+"""How a CSV file is written, told from its head: the sign between cells, and that of decimals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from itertools import islice
+from typing import NamedTuple
+
+# Of two that cut all rows alike, names of columns and decimals hold the later one more often.
+SEPARATORS = ("\t", ";", "|", ",")
+SEPARATOR_ROWS = 100
+
+
+class Dialect(NamedTuple):
+    """What stands between cells, and before decimals."""
+
+    separator: str
+    decimal: str
+
+
+def dialect_of(head: bytes) -> Dialect:
+    """Return how a file with this head is written: with commas and points if nothing tells."""
+    text = head.decode("utf-8", errors="replace").removeprefix("\ufeff")
+    separator = _separator(text)
+    return Dialect(separator, _decimal(text, separator))
+
+
+def is_number(text: str, decimal: str = ".") -> bool:
+    """Whether a cell holds a number."""
+    try:
+        float(text.replace(decimal, "."))
+    except ValueError:
+        return False
+    return True
+
+
+def other_separator(line: str, n_cells: int, separator: str) -> str | None:
+    """Return what else cuts a line into so many cells."""
+    others = (sign for sign in SEPARATORS if sign != separator)
+    return next((sign for sign in others if line.count(sign) == n_cells - 1), None)
+
+
+def _separator(text: str) -> str:
+    """Return what cuts the line of names and most of the lines below it into as many cells."""
+    widths = {sign: _widths(text, sign) for sign in SEPARATORS}
+    # A single column may be called a;b.
+    if all(width == 1 for found in widths.values() for width in found[1:]):
+        return ","
+    likely = [sign for sign in SEPARATORS if widths[sign][:1] > [1]]
+    return max(likely, key=lambda sign: widths[sign].count(widths[sign][0]), default=",")
+
+
+def _widths(text: str, separator: str) -> list[int]:
+    rows = csv.reader(io.StringIO(text, newline=None), delimiter=separator)
+    try:
+        return [len(row) for row in islice(rows, SEPARATOR_ROWS) if row]
+    except csv.Error:  # a cell of more than 128 KiB
+        return []
+
+
+def _decimal(text: str, separator: str) -> str:
+    """Return what most numbers have before their decimals; between commas they stand in quotes."""
+    commas = _count(text, ",", '"' if separator == "," else f'"{separator}')
+    return "," if commas and commas > _count(text, ".", f'"{separator}') else "."
+
+
+def _count(text: str, decimal: str, borders: str) -> int:
+    if decimal not in text or (borders == '"' and '"' not in text):
+        return 0
+    number = rf"[-+]?\d*{re.escape(decimal)}\d+(?:[eE][-+]?\d+)?"
+    start, end = (
+        (f"[{borders}]",) * 2 if borders == '"' else (f"(?:^|[{borders}])", f"(?:$|[{borders}])")
+    )
+    return len(re.findall(rf"{start} *{number} *(?={end})", text, re.MULTILINE))
