@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from rbig_numba.files import AnyPath
-from rbig_numba.tables.checks import check_numbers, check_twice, one_line
+from rbig_numba.tables.checks import check_numbers, check_suffix, check_twice, one_line
 from rbig_numba.tables.file import OneFile, refilled
 
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError)
@@ -112,5 +112,5 @@ class ArrowFile(OneFile):
 
     def _unreadable(self, error: Exception, done: int = 0) -> str:
         where = f" after {done} rows" if done else ""
-        suffix = self.path.suffix.lower()
+        suffix = check_suffix(self.path)
         return f"{self.path}: not a readable {suffix} table{where}: {one_line(error)}"

@@ -53,6 +53,8 @@ def chosen_names(
     if columns is None:
         return left
     _check_known(label, columns, left)
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"{label}: one of the columns is asked for twice: {quoted(columns)}")
     return list(columns)
 
 

@@ -29,17 +29,22 @@ def dialect_of(head: bytes) -> Dialect:
 
 def is_number(text: str, decimal: str = ".") -> bool:
     """Whether a cell holds a number."""
+    if decimal != ".":
+        text = text.replace(".", "_").replace(decimal, ".")
     try:
-        float(text.replace(decimal, "."))
+        float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text  # to Python 1_0 is 10
 
 
-def other_separator(line: str, n_cells: int, separator: str) -> str | None:
-    """Return what else cuts a line into so many cells."""
-    others = (sign for sign in SEPARATORS if sign != separator)
-    return next((sign for sign in others if line.count(sign) == n_cells - 1), None)
+def other_separator(line: str, separator: str, n_cells: int | None) -> str | None:
+    """Return what else cuts a line into so many cells, or, if they are unknown, most often."""
+    others = [sign for sign in SEPARATORS if sign != separator]
+    if n_cells is not None:
+        return next((sign for sign in others if line.count(sign) == n_cells - 1), None)
+    most = max(others, key=line.count)
+    return most if line.count(most) > line.count(separator) else None
 
 
 def _separator(text: str) -> str:

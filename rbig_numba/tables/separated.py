@@ -18,6 +18,7 @@ from rbig_numba.tables.dialect import Dialect, dialect_of, is_number, other_sepa
 # 4 MB take 200 MB, and are no faster.
 CSV_BLOCK_BYTES = 1 << 20
 # Those of Arrow, and what Python and pandas write.
+RAGGED = r"Row #(\d+): (Expected (\d+) columns, got \d+): (.*?)( \.\.\.)?$"
 MISSING = [*pa.csv.ConvertOptions().null_values, "None", "<NA>"]
 
 
@@ -82,12 +83,12 @@ class CsvFile(ArrowFile):
                 f"{self.path}: line {line}, column {name!r}: no number: {value!r}: correct it, or "
                 f"{drop_hint([name])}"
             )
-        ragged = re.search(r"Row #(\d+): (Expected (\d+) columns, got \d+): (.*)", text)
+        ragged = re.search(RAGGED, str(error), re.DOTALL)
         if ragged is None:
             return super()._unreadable(error, done).replace("Row #", "line ")
-        line, what, n_cells, cells = ragged.groups()
+        line, what, n_cells, cells, cut = ragged.groups()
         separator = self._dialect.separator
-        other = other_separator(cells, int(n_cells), separator)
+        other = other_separator(cells, separator, None if cut else int(n_cells))
         mixed = f"mixes separators, {separator!r} and here {other!r}: " if other else ""
         return f"{self.path}: {mixed}line {line}: {what}: {cells!r}"
 
