@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rbig_numba.tables.checks import check_size, chosen_names, quoted
+from rbig_numba.tables.checks import check_size, chosen_names, drop_hint, quoted
 from rbig_numba.tables.file import OneFile, TableFile, refilled
 
 
@@ -31,7 +31,8 @@ class Parts(TableFile):
     def select(self, columns: Sequence[str] | None = None, drop: Sequence[str] = ()) -> Parts:
         """Return the table with some of its columns; see `TableFile.select`."""
         names = chosen_names(self.label, self.names, columns, drop)
-        for part in self._parts:
+        first, *others = self._parts  # the first is right as long as it may be
+        for part in (*others, first):
             self._check_columns(part, names)
         parts = [part.take(names) for part in self._parts]
         chosen = Parts(self.label, parts)
@@ -68,8 +69,8 @@ class Parts(TableFile):
         if missing:
             other = next(p.label for p in self._parts if missing[0] in (p.names or []))
             raise ValueError(
-                f"{part.label}: has no column {quoted(missing)}, but {other} has: leave it out of "
-                f"all files, or that file (drop, --drop)"
+                f"{part.label}: has no column {quoted(missing)}, but {other} has: "
+                f"{drop_hint(missing)}, or name other files"
             )
 
 
