@@ -151,9 +151,7 @@ def test_a_partition_without_a_value_is_a_missing_cell(here):
 def test_a_folder_of_partitions_with_one_file_that_lacks_a_column(hive):
     write_table(hive / "year=2001" / "more.parquet", ROWS[:, :2], ["a", "c"])
     text = message_of(hive)
-    assert re.search(
-        r"hive/year=2001/more\.parquet: has no column 'b', but \S+ has: leave it", text
-    )
+    assert re.search(r"hive/year=2001/more\.parquet: has no column 'b', but \S+ has: leave", text)
     np.testing.assert_array_equal(next(open_table(hive, columns=["a"]).blocks(1)), [[ROWS[0, 0]]])
     assert open_table(hive, drop=["b"]).n_rows == 2000
 
