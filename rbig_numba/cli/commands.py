@@ -29,7 +29,7 @@ TABLE_HELP = (
     "CSV (.csv, .tsv, also .gz), Parquet, Feather, Arrow or .npy file of numbers, a folder of "
     "Parquet files, a glob in quotes; several are one table."
 )
-Table = Annotated[list[Path], typer.Argument(metavar="TABLE...", help=TABLE_HELP)]
+Table = Annotated[list[Path], typer.Argument(metavar="TABLE", help=TABLE_HELP)]
 Drop = Annotated[
     str, typer.Option(metavar="NAME[,NAME...]", help="Columns of TABLE to leave out, as text ones.")
 ]
