@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rbig_numba.files import PATHS, as_path
@@ -14,12 +13,13 @@ def is_lazy(X: Any) -> bool:
 
 
 def is_stored(X: Any) -> bool:
-    """Whether an unwrapped X names files."""
-    return isinstance(X, Path) or (isinstance(X, list) and bool(X) and isinstance(X[0], Path))
+    """Whether X names files: a path or a list of paths."""
+    paths = X if isinstance(X, (list, tuple)) and X else [X]
+    return all(isinstance(path, PATHS) for path in paths)
 
 
 def unwrapped(X: Any) -> Any:
-    """Return a table as paths, an Arrow table, a pandas frame, a Dask collection or an array-like.
+    """Return a table as a Path, an Arrow table, a pandas frame, a Dask collection or an array-like.
 
     Lazy frames of Polars are collected, an xarray.DataArray gives out its array, and all frames
     that Arrow can take over (Polars) become Arrow tables.
@@ -31,8 +31,6 @@ def unwrapped(X: Any) -> Any:
     """
     if isinstance(X, PATHS):
         return as_path(X)
-    if isinstance(X, (list, tuple)) and X and all(isinstance(path, PATHS) for path in X):
-        return [as_path(path) for path in X]
     if _has(X, "collect_schema", "collect"):
         X = X.collect()
     if _has(X, "data_vars"):

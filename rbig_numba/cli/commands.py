@@ -124,11 +124,12 @@ def score(model: Model, table: Table, output: Output = None, drop: Drop = "") ->
     Columns of TABLE are taken by the names of the fit, and may be more than these.
     """
     from rbig_numba.cli.streams import map_blocks, write_blocks
-    from rbig_numba.estimators.inputs import open_for
+    from rbig_numba.estimators.inputs import choose
+    from rbig_numba.tables import find_table
 
     _check_output(output, table=table)
     fitted = _load(model)
-    rows = open_for(fitted, table, fitting=False, drop=_columns(drop))
+    rows = choose(fitted, find_table(table), fitting=False, drop=_columns(drop))
     blocks = map_blocks(lambda rows: fitted.score_samples(rows)[:, None], rows)
     write_blocks(output, blocks, ["log_prob"])
 
@@ -146,8 +147,8 @@ def transform(
     Columns of TABLE are taken by the names of the fit, and may be more than these.
     """
     from rbig_numba.cli.streams import map_blocks, write_blocks
-    from rbig_numba.estimators.inputs import open_for
-    from rbig_numba.tables import open_table
+    from rbig_numba.estimators.inputs import choose
+    from rbig_numba.tables import find_table, open_table
 
     _check_output(output, table=table)
     fitted = _load(model)
@@ -158,7 +159,7 @@ def transform(
         blocks = map_blocks(fitted.inverse_transform, latent, named=False)
         write_blocks(output, blocks, _names(fitted))
     else:
-        rows = open_for(fitted, table, fitting=False, drop=_columns(drop))
+        rows = choose(fitted, find_table(table), fitting=False, drop=_columns(drop))
         blocks = map_blocks(fitted.transform, rows)
         write_blocks(output, blocks, list(fitted.get_feature_names_out()))
 

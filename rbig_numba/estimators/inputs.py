@@ -29,12 +29,12 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
     ValueError, TypeError
         For tables that can't be fitted; what only a walk over the rows can tell, the loader raises.
     """
-    X = unwrapped(X)
+    X = find_table(X) if is_stored(X) else unwrapped(X)
     if is_lazy(X):
         return _lazy_loader(estimator, X, unwrapped(sample_weight))
-    if is_stored(X) or isinstance(X, TableFile):
+    if isinstance(X, TableFile):
         source: ArraySource | FileSource | MappedSource = FileSource(
-            open_for(estimator, X, fitting=True)
+            choose(estimator, X, fitting=True)
         )
     elif isinstance(X, np.memmap) and X.filename:  # copies of one are mere arrays
         check_kind(X.dtype)
@@ -54,15 +54,15 @@ def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar
 
     Of files block by block; of a Dask collection lazily, and on one thread per partition.
     """
-    X = unwrapped(X)
+    X = find_table(X) if is_stored(X) else unwrapped(X)
     if is_lazy(X):
         from rbig_numba.chunks.cluster import map_partitions
 
         return map_partitions(
             _Checked(function), _lazy_numbers(estimator, X, fitting=False), scalar=scalar
         )
-    if is_stored(X) or isinstance(X, TableFile):
-        table, start, parts = open_for(estimator, X, fitting=False), 0, []
+    if isinstance(X, TableFile):
+        table, start, parts = choose(estimator, X, fitting=False), 0, []
         for rows in table.blocks(BLOCK_ROWS):
             check_finite(rows, table.names, table.label, start, table.place)
             parts.append(function(rows, estimator.n_jobs))
@@ -117,28 +117,24 @@ class _Checked:
         return self.function(rows, 1)
 
 
-def open_for(estimator: Any, X: Any, *, fitting: bool, drop: Sequence[str] = ()) -> TableFile:
-    """Return a table in files, given by path(s) or as such; keep or compare its columns.
+def choose(
+    estimator: Any, table: TableFile, *, fitting: bool, drop: Sequence[str] = ()
+) -> TableFile:
+    """Return a table in files with the columns to read; keep or compare them.
 
-    A fitted model takes its own columns, by name where both have names.
+    A fitted model takes its own, by name where both have names.
 
     Raises
     ------
-    FileNotFoundError, ValueError
-        For files that are not there or no table, and if columns are missing or hold no numbers.
+    ValueError
+        If columns are missing or hold no numbers.
     """
-    table = X if isinstance(X, TableFile) else find_table(X)
-    names = None if fitting or table.names is None else _fitted_names(estimator)
-    table = table.select(names, drop)
+    names = None if fitting else getattr(estimator, "feature_names_in_", None)
+    table = table.select(None if names is None or table.names is None else list(names), drop)
     head = np.empty((0, table.n_features))
     named = head if table.names is None else as_arrow(head, table.names)
     validate_data(estimator, named, reset=fitting, skip_check_array=True)
     return table
-
-
-def _fitted_names(estimator: Any) -> list[str] | None:
-    names = getattr(estimator, "feature_names_in_", None)
-    return None if names is None else list(names)
 
 
 def _lazy_loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:
