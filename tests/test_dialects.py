@@ -200,6 +200,29 @@ def test_two_columns_of_one_name_matter_where_they_are_read(tmp_path):
     np.testing.assert_array_equal(next(open_table(path, drop=["a"]).blocks(9)), [[2]])
 
 
+ENCODED = [
+    ("größe;x\n1,5;2\n".encode("latin-1"), "names of columns are not in UTF-8"),
+    ("a;stadt\n1,5;Köln\n".encode("latin-1"), "'stadt' holds text ('K\ufffdln' in line 2)"),
+    ("a\tb\n1\t2\n".encode("utf-16"), "written in UTF-16: save it in UTF-8"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), ENCODED)
+def test_text_in_other_codes(tmp_path, data, message):
+    (tmp_path / "rows.csv").write_bytes(data)
+    assert message in message_of(tmp_path / "rows.csv")
+    if b"stadt" in data:
+        rows = next(open_table(tmp_path / "rows.csv", drop=["stadt"]).blocks(5))
+        np.testing.assert_array_equal(rows, [[1.5]])
+
+
+def test_decimals_that_come_after_the_head(tmp_path, monkeypatch):
+    monkeypatch.setattr(separated, "CSV_BLOCK_BYTES", 3000)
+    (tmp_path / "rows.csv").write_text("a;b\n" + "1;2\n" * 3000 + "1;2,5\n")
+    text = message_of(tmp_path / "rows.csv")
+    assert "line 3002, column 'b': no number with decimals after '.': '2,5'" in text
+
+
 @pytest.mark.parametrize("cell", ["", "NA", "NaN", "nan", "null", "None", "<NA>", "N/A"])
 def test_missing_cells_are_nan(tmp_path, cell):
     (tmp_path / "rows.csv").write_text(f"a,b\n{cell},1\n2,{cell}\n")

@@ -81,6 +81,8 @@ class ArrowFile(OneFile):
         column.names = [name]
         for batch in column._batches(EXAMPLE_ROWS):
             for row, cell in enumerate(batch.column(0).to_pylist()):
+                if isinstance(cell, bytes):
+                    cell = cell.decode("utf-8", "replace")
                 if self._is_odd(cell):
                     text = repr(cell) if isinstance(cell, str) else str(cell)
                     return f" ({text[:EXAMPLE_LENGTH]} in {self._place(row)})"

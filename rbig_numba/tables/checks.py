@@ -142,8 +142,9 @@ def _is_special(name: str) -> bool:
 
 def _called(kind: pa.DataType) -> str:
     types = pa.types
-    text = (types.is_string, types.is_large_string, types.is_string_view, types.is_dictionary)
-    return "text" if any(check(kind) for check in text) else str(kind)
+    # Binary is what Arrow takes text of CSV for that isn't in UTF-8.
+    text = (types.is_string, types.is_large_string, types.is_string_view, types.is_binary)
+    return "text" if any(check(kind) for check in (*text, types.is_dictionary)) else str(kind)
 
 
 def quoted(names: Sequence[str], most: int = 8) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +35,10 @@ class CsvFile(ArrowFile):
 
     def _inspect(self) -> tuple[pa.Schema, int | None]:
         with self._stream() as stream:
-            self._dialect = dialect_of(stream.read(CSV_BLOCK_BYTES))
+            head = stream.read(CSV_BLOCK_BYTES)
+        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise pa.ArrowInvalid("written in UTF-16: save it in UTF-8")
+        self._dialect = dialect_of(head)
         with self._reader() as reader:
             self.schema = reader.schema  # an error of a later block names its column
             self.names = self.schema.names
@@ -73,6 +77,8 @@ class CsvFile(ArrowFile):
 
     def _unreadable(self, error: Exception, done: int = 0) -> str:
         text = one_line(error)
+        if isinstance(error, UnicodeDecodeError):
+            return f"{self.path}: names of columns are not in UTF-8: save it in UTF-8"
         if "straddling" in text:
             return f"{self.path}: there is a line of more than {CSV_BLOCK_BYTES} bytes"
         cell = re.search(r"CSV column #(\d+): Row #(\d+): .* invalid value '(.*)'", text)
@@ -80,8 +86,8 @@ class CsvFile(ArrowFile):
             column, line, value = cell.groups()
             name = self.schema.names[int(column)]
             return (
-                f"{self.path}: line {line}, column {name!r}: no number: {value!r}: correct it, or "
-                f"{drop_hint([name])}"
+                f"{self.path}: line {line}, column {name!r}: no number{self._why(value)}: "
+                f"{value!r}: correct it, or {drop_hint([name])}"
             )
         ragged = re.search(RAGGED, str(error), re.DOTALL)
         if ragged is None:
@@ -92,9 +98,14 @@ class CsvFile(ArrowFile):
         mixed = f"mixes separators, {separator!r} and here {other!r}: " if other else ""
         return f"{self.path}: {mixed}line {line}: {what}: {cells!r}"
 
+    def _why(self, value: str) -> str:
+        decimal = self._dialect.decimal
+        other = "." if decimal == "," else ","
+        return f" with decimals after {decimal!r}" if value.count(other) == 1 else ""
+
 
 def _kind(found: pa.DataType) -> pa.DataType:
     """Return as what a column is read, text only to show an example of it."""
     if pa.types.is_boolean(found):
         return found
-    return pa.float64() if is_real(found) else pa.string()
+    return pa.float64() if is_real(found) else pa.binary()
