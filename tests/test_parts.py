@@ -141,6 +141,23 @@ def test_partitions_of_text(here):
     assert sum(map(len, open_table("hive", drop=["town"]).blocks(300))) == 1000
 
 
+def test_partitions_in_partitions(here):
+    for year, month in [(2, 1), (10, 12), (10, 1)]:
+        (here / f"hive/year={year}/month={month}").mkdir(parents=True)
+        write_table(f"hive/year={year}/month={month}/rows.parquet", ROWS[:2, :1], ["a"])
+    rows, names = read_table("hive")
+    assert names == ["a", "year", "month"]
+    assert rows[::2, 1:].tolist() == [[10, 1], [10, 12], [2, 1]]
+
+
+def test_a_column_that_is_also_in_the_names_of_folders(hive):
+    write_table(hive / "year=2001" / "more.parquet", ROWS, ["a", "b", "year"])
+    text = message_of(hive)
+    assert "hive/year=2001/more.parquet" in text
+    text = message_of(hive, drop=["c"])
+    assert "several columns are called 'year'" in text
+
+
 def test_a_partition_without_a_value_is_a_missing_cell(here):
     for folder in ("year=2020", "year=__HIVE_DEFAULT_PARTITION__"):
         (here / "hive" / folder).mkdir(parents=True)
