@@ -58,6 +58,8 @@ HEADS = {
     "a;b\n1\n2\n": ["a;b"],  # a single column
     '"a;b","c"\n1,2\n': ["a;b", "c"],
     "a\n1\n": ["a"],
+    "n;price\r\n1;2,5\r\n": ["n", "price"],
+    "n,price\r\n1,2.5\r\n": ["n", "price"],
     "a;b\n1,5;2,5\n": ["a", "b"],  # commas cut it into as many cells
 }
 
