@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -146,10 +146,12 @@ def refuse_cells(
     names: Sequence[str] | None,
     label: str,
     start: int | None = None,
+    place: Callable[[int], str] = str,
 ) -> None:
     """Raise ValueError if any cell of (n, D) or (n,) is bad; tells rows and columns.
 
-    They are all rows there are, or those of a longer table from number `start` on.
+    They are all rows there are, or those of a longer table from number `start` on. `place` says
+    what a row of it is called.
     """
     if not bad.any():
         return
@@ -161,5 +163,5 @@ def refuse_cells(
         columns = f", columns {listed(where)}"
     raise ValueError(
         f"{label} contains {what} in {len(rows)}{among} "
-        f"(the first is row {(start or 0) + rows[0]}){columns}; drop or impute them"
+        f"(the first is row {place((start or 0) + int(rows[0]))}){columns}; drop or impute them"
     )

@@ -28,7 +28,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     def score_samples(self, X: Any) -> Any:
         """Return log p(x) (N,) of rows (N, D), in nats per row, float64.
 
-        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        X may be what `fit` takes; of files the columns of the fit are taken, by name. A Dask
+        collection gives a lazy Dask array.
         """
         check_is_fitted(self)
         return self._apply(self._density.log_prob, X, scalar=True)

@@ -90,8 +90,8 @@ class RBIGEnsemble(DensityEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (N, D), path, or Dask array or DataFrame
-            As `RBIG.fit` takes them; a path is read once for each model.
+        X : array-like of shape (N, D), path(s), TableFile, or Dask array or DataFrame
+            As `RBIG.fit` takes them; files are read once for each model.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), default=None

@@ -147,12 +147,13 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (N, D), path, or Dask array or DataFrame
+        X : array-like of shape (N, D), path(s), TableFile, or Dask array or DataFrame
             Continuous numbers, N >= 2; no column constant. Arrays, DataFrames (pandas, Polars),
             Arrow tables and xarray.DataArray are copied once, in float32 if they have it;
-            booleans are 0 and 1. Memory-mapped arrays and .csv, .parquet and .npy files are
-            read once, block by block, into a temporary file in TMPDIR, so that memory does not
-            grow with N. A Dask collection stays on its workers.
+            booleans are 0 and 1. Memory-mapped arrays and files (CSV, Parquet, Arrow, .npy; a
+            folder, a glob or a list of paths; `rbig_numba.tables.open_table` leaves columns out)
+            are read once, block by block, into a temporary file in TMPDIR, so that memory does
+            not grow with N. A Dask collection stays on its workers.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), default=None
@@ -253,7 +254,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     def transform(self, X: Any) -> Any:
         """Map rows (N, D) to latent rows (N, D), which are N(0, I) if the fit is good.
 
-        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        X may be what `fit` takes; of files the columns of the fit are taken, by name. A Dask
+        collection gives a lazy Dask array.
         """
         check_is_fitted(self)
 
