@@ -22,11 +22,14 @@ test: $(READY)
 	@$(BIN)/python -m pytest tests/cluster
 	@$(BIN)/python -m pytest tests/export
 
-# The engine once more, every index of its kernels checked. What looks at compiled code stays out.
+# Kernels once more, every index checked, on their own and in fits of all kinds of tables. What
+# looks at compiled code stays out, and so does what is no kernel's: doors, files, the command line.
+BOUNDS := tests/kernels $(foreach name,affine bijections binning coupling estimator far fit_more \
+	fuzz growth ica inputs radial sliced statistics whitening,tests/test_$(name).py)
 test-bounds: export NUMBA_BOUNDSCHECK = 1
 test-bounds: $(READY)
 	@$(WARM) --quiet
-	@$(BIN)/python -m pytest $(ENGINE) -n 2 -m "not slow" --ignore=tests/test_first_use.py \
+	@$(BIN)/python -m pytest $(BOUNDS) -n 2 -m "not slow" \
 		$(foreach name,assembly cache jit,--ignore=tests/kernels/test_$(name).py)
 
 # One process per backend of Keras: it is chosen at import.
