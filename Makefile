@@ -16,6 +16,8 @@ demo: $(READY)
 # Processes of their own: TensorFlow and Dask stay out of the engine's, so that a hidden import of
 # them can't go unseen.
 ENGINE := tests $(foreach part,backends cluster export,--ignore=tests/$(part))
+# Two processes of two BLAS threads each wait for each other: small matrices take 40 times as long.
+test test-bounds test-backends: export OPENBLAS_NUM_THREADS = 1
 test: $(READY)
 	@$(WARM) --quiet
 	@$(BIN)/python -m pytest $(ENGINE) -n 2
