@@ -71,3 +71,12 @@ def test_importance_weights_turn_one_density_into_another():
     with pytest.warns(UserWarning, match="importance weights"):
         model = RBIG(random_state=0).fit(rows, sample_weight=1e-7 * weights)
     assert model.score(held_out) > -np.log(2.0 * np.pi) - 1.0 - 0.02
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.797e308, 1e-300])
+def test_weights_of_any_scale_give_the_same_score(scale):
+    rows = np.random.default_rng(0).normal(size=(400, 2))
+    model = RBIG(blocks=["mixture"], random_state=0).fit(rows)
+    weights = np.random.default_rng(1).uniform(0.5, 1.0, size=400)
+    expected = weights @ model.score_samples(rows) / weights.sum()
+    assert model.score(rows, sample_weight=scale * weights) == pytest.approx(expected, rel=1e-12)
