@@ -157,3 +157,18 @@ def test_log_radii_are_those_of_the_groups():
     expected = [np.linalg.norm(rows[:, [0, 2]], axis=1), np.linalg.norm(rows[:, 3:], axis=1)]
     np.testing.assert_allclose(log_radii, np.log(expected).T, atol=1e-14)
     assert not zeros.any()
+
+
+@pytest.mark.parametrize(
+    ("groups", "about"),
+    [
+        ([1, 0, -1, 1, 0], "groups 1, 4 | 0, 3"),
+        ([0] * 300, "groups 0, 1, 2, 3, 4 and 295 more"),
+        (
+            list(range(8)) * 2,
+            "groups 0, 8 | 1, 9 | 2, 10 | 3, 11 | 4, 12 | and 3 more groups",
+        ),
+    ],
+)
+def test_about_is_short_on_wide_tables(groups, about):
+    assert radial_of(groups, 0.3).about == about

@@ -12,6 +12,7 @@ from rbig_numba.bijections.base import Bijection, as_columns
 from rbig_numba.bijections.energies import members_of
 from rbig_numba.kernels import mixture, radial
 from rbig_numba.kernels.coefficients import LOG_RADIUS_MAX, LOG_RADIUS_REACH, wilson_hilferty
+from rbig_numba.listing import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +41,8 @@ class Radial(Bijection):
     @property
     def about(self) -> str:
         """Which columns make up groups."""
-        groups = (np.flatnonzero(self.groups == g) for g in range(len(self.means)))
-        return "groups " + " | ".join(", ".join(map(str, group)) for group in groups)
+        groups = map(listed, members_of(self.groups))
+        return "groups " + listed(groups, " | ", " | and {} more groups")
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return y, and sum over groups of log (d log g / d log r) + m log(g / r)."""

@@ -9,7 +9,8 @@ from contextlib import suppress
 import numpy as np
 
 from rbig_numba.checks.callers import user_level
-from rbig_numba.checks.columns import column_names, listed
+from rbig_numba.checks.columns import column_names
+from rbig_numba.listing import listed
 from rbig_numba.statistics import Moments, Sample
 
 # Share of rows that one value may have in a continuous column, and the fewest rows that tell.
