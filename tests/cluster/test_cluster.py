@@ -10,11 +10,12 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
 from rbig_numba import RBIG
 from rbig_numba.chunks import cluster
 
-PARAMETERS = {"n_blocks": 2, "n_components": 4, "random_state": 0, "n_jobs": 1}
+PARAMETERS = {"n_components": 4, "random_state": 0, "n_jobs": 1, "blocks": ["mixture", "joint"]}
 SIZES = (3_000, 1, 0, 9_000, 4_999)
 
 
@@ -45,6 +46,12 @@ def test_without_a_cluster_threads_do_it(rows, in_memory):
     close(RBIG(**PARAMETERS).fit(da.from_array(rows, chunks=(7_000, 3))), in_memory, rows)
 
 
+def test_blocks_that_compete(client, rows):
+    parameters = PARAMETERS | {"blocks": "auto", "n_blocks": 2}
+    model = RBIG(**parameters).fit(da.from_array(rows[:9_000], chunks=(4_000, 3)))
+    close(model, RBIG(**parameters).fit(rows[:9_000]), rows)
+
+
 def test_importance_weights(client, rows):
     weights = 1e-9 * np.random.default_rng(1).exponential(size=len(rows))
     with pytest.warns(UserWarning, match="importance weights"):
@@ -65,7 +72,7 @@ def test_weights(client, rows):
 def test_data_frame_of_unknown_length(client, rows, in_memory):
     frame = pd.DataFrame(rows, columns=["a", "b", "c"])
     lazy = dd.from_pandas(frame, npartitions=4)
-    lazy = lazy[lazy["a"] > -1]  # keeps all, but Dask can't know
+    lazy = lazy[lazy["a"] > -100]  # keeps all, but Dask can't know
     model = RBIG(**PARAMETERS).fit(lazy)
     assert list(model.feature_names_in_) == ["a", "b", "c"]
     difference = model.score_samples(frame) - in_memory.score_samples(rows)
@@ -167,7 +174,8 @@ def test_a_column_constant_in_one_partition_only_is_fitted(client, rows):
     odd = rows.copy()
     odd[:4_000, 1] = 1.0
     lazy = da.from_array(odd, chunks=(4_000, 3))
-    close(RBIG(**PARAMETERS).fit(lazy), RBIG(**PARAMETERS).fit(odd), odd)
+    model = RBIG(**PARAMETERS | {"blocks": ["mixture"]})
+    close(clone(model).fit(lazy), clone(model).fit(odd), odd)
     odd[:, 1] = 1.0
     with pytest.raises(ValueError, match="constant columns have no density: 1"):
         RBIG(**PARAMETERS).fit(da.from_array(odd, chunks=(4_000, 3)))
