@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-SHOWN = 5
+from rbig_numba.listing import listed
+
 # NumPy's kinds of types that stand for real numbers.
 REAL = "biuf"
 # What float() or NumPy would make a number of though it is none: "1_0" would be 10.
@@ -19,12 +20,6 @@ NO_NUMBERS = (*TEXT, np.datetime64, np.timedelta64, np.complexfloating)
 def column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
     """Return what messages call columns: their names, or their numbers."""
     return [str(i) if names is None else repr(str(names[i])) for i in indices]
-
-
-def listed(names: list[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def float_type(dtype: np.dtype) -> np.dtype:

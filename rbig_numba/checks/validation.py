@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rbig_numba.checks.columns import as_floats, check_shape, column_names, listed, refuse_cells
+from rbig_numba.checks.columns import as_floats, check_shape, column_names, refuse_cells
 from rbig_numba.checks.containers import unwrapped
+from rbig_numba.listing import listed
 
 
 def check_latent(z: Any, n_features: int) -> np.ndarray:

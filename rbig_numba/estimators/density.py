@@ -38,6 +38,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
         log_prob = np.asarray(self.score_samples(X))
         weights = check_weights(sample_weight, len(log_prob))
+        if weights is not None:
+            weights = weights / weights.max()  # sums of 1e308 overflow
         return float(np.average(log_prob, weights=weights))
 
     def sample(

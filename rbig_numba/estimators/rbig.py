@@ -218,6 +218,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         from rbig_numba.fitting.loop import fit_flow, joined, refit_flow, sample_size
         from rbig_numba.fitting.splitting import split_rows
         from rbig_numba.profile import TimeIsUp, deadline_in, within
+        from rbig_numba.threads import one_blas_thread
 
         deadline, started = deadline_in(self.max_seconds), time.perf_counter()
         load = inputs.loader(self, X, sample_weight)
@@ -237,7 +238,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
             self.n_jobs,
         )
         fraction = self.validation_fraction
-        with _progress(plan.n_blocks, verbose=self.verbose) as report:
+        with one_blas_thread, _progress(plan.n_blocks, verbose=self.verbose) as report:
             split, rows = split_rows(load, sample_size(plan), fraction, random_state, names)
             reading = time.perf_counter() - started
             found = fit_flow(rows, plan, random_state, deadline, report, start)
