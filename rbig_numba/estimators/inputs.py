@@ -55,6 +55,10 @@ def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar
 
     Of a path block by block; of a Dask collection lazily, and on one thread per partition.
     """
+    if estimator.columns_ is not None:
+        from rbig_numba.estimators import encoded
+
+        return encoded.apply(estimator.columns_, X, function, estimator.n_jobs, scalar=scalar)
     X = unwrapped(X)
     if is_lazy(X):
         from rbig_numba.chunks.cluster import map_partitions
