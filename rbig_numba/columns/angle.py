@@ -90,6 +90,11 @@ class Angle(Kind):
         return ~np.isnan(x) & bool(self.step)
 
     @property
+    def jumps(self) -> bool:
+        """Whether there are atoms, or steps."""
+        return bool(self.step)
+
+    @property
     def whole(self) -> bool:
         """Whether all values are whole numbers."""
         return (

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from rbig_numba.columns.cells import is_missing
+from rbig_numba.columns.cells import is_missing, is_number
 from rbig_numba.columns.survey import Survey
 
 Self = TypeVar("Self", bound="Kind")
@@ -54,9 +54,9 @@ class Kind(ABC):
         if cells.dtype.kind in "biuf":
             return np.asarray(cells, dtype=np.float64)
         for place, cell in enumerate(cells):
-            if not is_missing(cell):
+            if not (is_missing(cell) or is_number(cell)):
                 raise BadCellError(place, f"{str(cell)!r:.60} is no number")
-        return np.full(len(cells), np.nan)
+        return np.array([np.nan if is_missing(cell) else float(cell) for cell in cells])
 
     @abstractmethod
     def learn(self: Self, survey: Survey) -> Self:
@@ -81,6 +81,16 @@ class Kind(ABC):
     def values(self, x: np.ndarray) -> np.ndarray:
         """Return decoded numbers (n,) as the values that stand for them."""
         return x
+
+    @property
+    def jumps(self) -> bool:
+        """Whether there are atoms, or steps."""
+        return False
+
+    @property
+    def scored(self) -> bool:
+        """Whether encoded atoms are normal scores, which lie in intervals of these."""
+        return False
 
     @property
     def whole(self) -> bool:

@@ -102,7 +102,7 @@ def _of_objects(cells: np.ndarray, dtype: str) -> Column:
     there = cells[~missing]
     if all(isinstance(cell, (bool, np.bool_)) for cell in there):
         kind = "bool" if len(there) else "number"
-    elif all(_is_number(cell) for cell in there):
+    elif all(is_number(cell) for cell in there):
         kind = "number"
     else:
         dates = all(hasattr(cell, "isoformat") or _is_date(cell) for cell in there)
@@ -167,7 +167,8 @@ def is_missing(cell: Any) -> bool:
     return cell is None or type(cell).__name__ == "NAType" or bool(cell != cell)
 
 
-def _is_number(cell: Any) -> bool:
+def is_number(cell: Any) -> bool:
+    """Whether a cell is a real number, and no text that looks like one."""
     if isinstance(cell, (str, bytes, np.datetime64, np.timedelta64, complex)):
         return False
     try:

@@ -1,4 +1,4 @@
-"""Rows of cells to encoded rows and back, and log-probabilities of rows with atoms."""
+"""Rows of cells to encoded rows, and back."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rbig_numba.columns.base import BadCellError, Encoded
+from rbig_numba.columns import copula
+from rbig_numba.columns.base import BadCellError
 from rbig_numba.columns.cells import Cells, Column
-from rbig_numba.columns.draws import lattice, row_draws
+from rbig_numba.columns.draws import row_draws
 from rbig_numba.columns.entry import Entry
 from rbig_numba.columns.schema import Columns
-
-# Rows whose points of the lattice are encoded at a time.
-SCORED_ROWS = 32_768
 
 
 def matched(columns: Columns, cells: Cells, label: str) -> list[Column]:
@@ -64,83 +62,82 @@ def numbers(columns: Columns, cells: Cells, label: str, start: int = 0) -> np.nd
 
 
 def encoded(columns: Columns, x: np.ndarray, start: int, label: str) -> np.ndarray:
-    """Return encoded rows (n, K); where in its jump an atom is, seed, row and column tell.
+    """Return encoded rows (n, K) of numbers, of which the first is row `start` of its table.
+
+    Where in its jump an atom lies is drawn given the rest of its row (`rbig_numba.columns.copula`),
+    by numbers that follow from `columns.seed`, row and column.
 
     Raises
     ------
     ValueError
         For a value that its column can't hold, with column and row.
     """
-    out = np.empty(x.shape, x.dtype, order="F")
-    for j, entry in enumerate(columns.kept):
-        cells = np.asarray(x[:, j], dtype=np.float64)
-        if (outside := entry.kind.outside(cells)).any():
-            row = int(np.argmax(outside))
-            raise ValueError(
-                f"{label}: column {entry.name!r}, row {start + row}: {cells[row]:.10g} can't be in "
-                f"a column of kind {entry.kind.kind!r}, which holds {entry.kind.allowed}"
-            )
-        draws = row_draws(columns.seed, j, start, len(x))
-        out[:, j] = entry.kind.encode(cells, draws).y
-    return out
-
-
-def log_prob(
-    columns: Columns, density: Callable[..., np.ndarray], x: np.ndarray, n_jobs: int | None
-) -> np.ndarray:
-    """Return log P (n,) of rows of numbers (n, K), in nats.
-
-    With respect to the counting measure on atoms and Lebesgue's elsewhere, in the table's units: a
-    row's log-density, averaged over a lattice of places within the jumps of its atoms. -inf for a
-    row with a value that its column can't hold.
-    """
-    parts = [
-        _log_prob(columns, density, x[start : start + SCORED_ROWS], n_jobs)
-        for start in range(0, len(x), SCORED_ROWS)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _log_prob(
-    columns: Columns, density: Callable[..., np.ndarray], x: np.ndarray, n_jobs: int | None
-) -> np.ndarray:
+    if columns.passes_through:
+        return x
     kept = columns.kept
     cells = np.asarray(x, dtype=np.float64, order="F")
-    outside = _each(kept, cells, lambda entry, column: entry.kind.outside(column)).any(axis=1)
-    out = np.full(len(x), -np.inf)
-    cells = cells[~outside]
-    jumps = _each(kept, cells, lambda entry, column: entry.kind.has_jump(column))
-    rows = jumps.any(axis=1)
-    scores = np.empty(len(cells))
-    if not rows.all():
-        y, log_weight = _at(kept, cells[~rows], np.full(len(kept), 0.5))
-        scores[~rows] = density(y, n_jobs) + log_weight
-    if rows.any():
-        # A column's place in the lattice is the same whatever other rows hold.
-        points = lattice(columns.n_points, len(kept))
-        total = np.full(int(rows.sum()), -np.inf)
-        for point in points:
-            y, log_weight = _at(kept, cells[rows], point)
-            total = np.logaddexp(total, density(y, n_jobs) + log_weight)
-        scores[rows] = total - np.log(len(points))
-    out[~outside] = scores
-    return out
+    for entry, column in zip(kept, cells.T, strict=True):
+        if (outside := entry.kind.outside(column)).any():
+            row = int(np.argmax(outside))
+            kind, cell = entry.kind, f"{column[row]:.10g}"
+            raise ValueError(
+                f"{label}: column {entry.name!r}, row {start + row}: {cell} can't be in a column "
+                f"of kind {kind.kind!r}, which holds {kind.allowed}"
+            )
+    y = _placed(kept, cells, _draws(columns.seed, 0, start, cells.shape))
+    if columns.copula is not None:
+        low, high = jumps(columns, cells)
+        known = np.isnan(low)
+        z = np.where(known, columns.copula.scores(y), y)
+        ends = np.where(known, z, low), np.where(known, z, high)
+        drawn = columns.copula.drawn(
+            z, *ends, lambda sweep: _draws(columns.seed, sweep + 1, start, cells.shape)
+        )
+        y = np.where(known, y, drawn)
+    return np.asarray(y, dtype=x.dtype, order="F")
 
 
-def _each(
-    kept: Sequence[Entry], cells: np.ndarray, function: Callable[[Entry, np.ndarray], np.ndarray]
-) -> np.ndarray:
-    columns = [function(entry, column) for entry, column in zip(kept, cells.T, strict=True)]
-    return np.stack(columns, axis=1) if columns else np.zeros((len(cells), 0), bool)
+def with_copula(columns: Columns) -> Columns:
+    """Return columns that were just learned from a table, with their copula, if they have atoms."""
+    cells, weights = columns.sample()
+    raw = zip(columns.kept, cells, strict=True)
+    x = np.stack([entry.kind.numbers(column)[: copula.ROWS] for entry, column in raw], axis=1)
+    outside = each(columns.kept, x, lambda entry, column: entry.kind.outside(column))
+    usable = ~(outside | np.isinf(x)).any(axis=1)  # encoding all rows says where the others are
+    x, weights = x[usable], weights[: copula.ROWS][usable]
+    low, high = jumps(columns, x)
+    if not any(entry.kind.scored for entry in columns.kept):
+        return columns
+    # One copula for all seeds: models that are averaged encode rows alike.
+    y = _placed(columns.kept, x, _draws(0, 0, 0, x.shape))
+    columns.copula = copula.copula_of(
+        y, low, high, weights, lambda sweep: _draws(0, sweep + 1, 0, x.shape)
+    )
+    return columns
 
 
-def _at(kept: Sequence[Entry], cells: np.ndarray, point: np.ndarray) -> Encoded:
-    """Encode rows at one point of the lattice; also return the sum of their log-weights."""
-    y, total = np.empty(cells.shape, order="F"), np.zeros(len(cells))
-    for j, entry in enumerate(kept):
-        y[:, j], log_weight = entry.kind.encode(cells[:, j], np.full(len(cells), point[j]))
-        total += log_weight
-    return Encoded(y, total)
+def jumps(columns: Columns, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends (n, K) of the scores of cells that are atoms; NaN of those that aren't."""
+    low, high = np.full(cells.shape, np.nan), np.full(cells.shape, np.nan)
+    for j, entry in enumerate(columns.kept):
+        if entry.kind.scored:
+            atoms = entry.kind.has_jump(cells[:, j])
+            at = cells[atoms, j]
+            with np.errstate(invalid="ignore"):
+                low[atoms, j] = entry.kind.encode(at, np.zeros(len(at))).y
+                high[atoms, j] = entry.kind.encode(at, np.ones(len(at))).y
+    return low, high
+
+
+def _draws(seed: int, sweep: int, start: int, shape: tuple[int, ...]) -> np.ndarray:
+    n_rows, n_columns = shape
+    numbers = range(sweep * n_columns, (sweep + 1) * n_columns)
+    return np.stack([row_draws(seed, j, start, n_rows) for j in numbers], axis=1)
+
+
+def _placed(kept: Sequence[Entry], cells: np.ndarray, places: np.ndarray) -> np.ndarray:
+    pairs = zip(kept, cells.T, places.T, strict=True)
+    return np.stack([entry.kind.encode(x, v).y for entry, x, v in pairs], axis=1)
 
 
 def decoded(columns: Columns, y: np.ndarray) -> np.ndarray:
@@ -149,3 +146,11 @@ def decoded(columns: Columns, y: np.ndarray) -> np.ndarray:
     for j, entry in enumerate(columns.kept):
         out[:, j] = entry.kind.decode(np.asarray(y[:, j], dtype=np.float64))
     return out
+
+
+def each(
+    kept: Sequence[Entry], cells: np.ndarray, function: Callable[[Entry, np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Return function(entry, cells of its column) of all columns, side by side."""
+    columns = [function(entry, column) for entry, column in zip(kept, cells.T, strict=True)]
+    return np.stack(columns, axis=1) if columns else np.zeros((len(cells), 0), bool)

@@ -83,6 +83,16 @@ class Ordered(Kind):
         return values[np.where(np.isnan(x), -1.0, x).astype(int)]
 
     @property
+    def jumps(self) -> bool:
+        """Whether there are atoms, or steps."""
+        return True
+
+    @property
+    def scored(self) -> bool:
+        """Whether encoded atoms are normal scores."""
+        return True
+
+    @property
     def whole(self) -> bool:
         """Whether all values are whole numbers."""
         return all(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rbig_numba.checks.containers import frame_of, unwrapped
+from rbig_numba.checks.containers import frame_of, is_lazy, unwrapped
 from rbig_numba.columns.cells import Cells, cells_of
 from rbig_numba.tables import TableFile, open_table
 
@@ -28,6 +28,8 @@ class Opened:
 
     def __init__(self, X: Any) -> None:
         frame, X = frame_of(X), unwrapped(X)
+        if is_lazy(X):
+            raise TypeError("columns: a Dask collection can't be encoded yet; pass its files")
         self._file: TableFile | None = None
         self._cells: Cells | None = None
         self.in_memory, self.label = True, "Input X"

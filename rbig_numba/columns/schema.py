@@ -12,6 +12,7 @@ import numpy as np
 
 from rbig_numba.checks.validation import check_weights
 from rbig_numba.columns.base import Kind
+from rbig_numba.columns.copula import Copula
 from rbig_numba.columns.entry import Entry, learned, told
 from rbig_numba.columns.kinds import kind_of
 from rbig_numba.columns.opened import Opened
@@ -47,6 +48,8 @@ class Columns:
         not set. More are more exact, and take as much longer; may be set on `model.columns_`.
     seed : int
         Of the draws within the jumps of atoms that rows are encoded by, for fits and latent rows.
+    copula : Copula or None
+        How columns hang together, which these draws follow; learned by a fit.
 
     Examples
     --------
@@ -66,9 +69,10 @@ class Columns:
         frame: str | None = None,
         n_points: int = N_POINTS,
         seed: int = 0,
+        copula: Copula | None = None,
     ) -> None:
         self.entries, self.named, self.frame = list(entries), named, frame
-        self.n_points, self.seed = n_points, seed
+        self.n_points, self.seed, self.copula = n_points, seed, copula
         self._surveys: list[Survey] | None = None
 
     @classmethod
@@ -147,6 +151,7 @@ class Columns:
             "frame": self.frame,
             "n_points": self.n_points,
             "seed": self.seed,
+            "copula": None if self.copula is None else self.copula.plain(),
         }
 
     @classmethod
@@ -164,6 +169,8 @@ class Columns:
                 for entry in content["columns"]
             ]
             settings = {name: content[name] for name in ("named", "frame", "n_points", "seed")}
+            if content["copula"] is not None:
+                settings["copula"] = Copula(**content["copula"])
             return cls(entries, **settings)
         except KeyError as error:
             raise ValueError(f"no description of columns: it has no {error}") from error
@@ -198,6 +205,16 @@ class Columns:
         columns = Columns(entries, named=self.named, frame=self.frame, n_points=self.n_points)
         columns._surveys = surveys
         return columns
+
+    def sample(self) -> tuple[list[np.ndarray], np.ndarray]:
+        """Return raw cells of a sample of the table's rows, of columns kept, and row weights (S,).
+
+        Only of columns that were just learned.
+        """
+        assert self._surveys is not None
+        pairs = zip(self.entries, self._surveys, strict=True)
+        kept = [survey for entry, survey in pairs if entry.kind.n_encoded]
+        return [survey.sampled for survey in kept], kept[0].sampled_weights
 
     def _place(self, key: Any) -> int:
         keys = list(self)

@@ -16,8 +16,9 @@ SHARE, ROWS, TIMES, NEIGHBOURS = 0.002, 10.0, 10.0, 25
 MOST_ATOMS = 16
 # An isolated value is an atom with fewer rows: it lies so many widths of the others from them.
 LONE_ROWS, LONE_WIDTHS = 3.0, 3.0
-# A bound is one if values come as close to it, in widths of their middle 80 %, and if rows are
-# enough to tell; one at 0, without an atom, also if the tail on its side is as much shorter.
+# An atom beyond all others is a bound, if it lies no farther than the width of their middle 80 %:
+# the code for a missing cell does. 0, 1 and 100 are bounds without an atom if values come as close,
+# in such widths, and rows are enough to tell; 0 alone if the tail on its side is so much shorter.
 CLOSE, FEWEST_ROWS, SHORTER = 0.05, 500, 0.6
 
 
@@ -65,9 +66,9 @@ def support_of(values: np.ndarray, atoms: Sequence[float] = ()) -> Support:
     """Return where continuous values (n,), ascending, lie, beside atoms."""
     least, most = float(values[0]), float(values[-1])
     first, middle, last, end = np.quantile(values, [0.1, 0.5, 0.9, 0.999]).tolist()
-    close = CLOSE * (last - first)
-    low = max((a for a in atoms if least - close <= a < least), default=None)
-    high = min((a for a in atoms if most < a <= most + close), default=None)
+    width, close = last - first, CLOSE * (last - first)
+    low = max((a for a in atoms if least - width <= a < least), default=None)
+    high = min((a for a in atoms if most < a <= most + width), default=None)
     if len(values) >= FEWEST_ROWS and low is None and 0.0 < least <= close:
         tops = [top for top in (1.0, 100.0) if most < top <= most + close]
         if high is None and tops:

@@ -171,6 +171,16 @@ class Spike(Kind):
         return ~self.has_jump(x) & Support(self.rest.low, self.rest.high).outside(x)
 
     @property
+    def jumps(self) -> bool:
+        """Whether there are atoms, or steps."""
+        return True
+
+    @property
+    def scored(self) -> bool:
+        """Whether encoded atoms are normal scores."""
+        return True
+
+    @property
     def about(self) -> str:
         """Atoms and their shares, and where other values lie."""
         if self.atoms is None or self.shares is None or self.rest is None:

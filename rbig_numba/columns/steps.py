@@ -20,6 +20,8 @@ SLACK, ROUNDING = 1e-6, 2.0**-22
 # Multiples between the outer values, for each value that there is: classes of any numbers, three
 # say, are all multiples of something small.
 SPARSE = 50
+# Values that are looked at first: real numbers are told by them, at a tenth of the time.
+FEW = 64
 STEPS = tuple(unit * 10.0**-digits for digits in range(7) for unit in (1.0, 0.5, 0.25))
 
 
@@ -35,7 +37,8 @@ class Steps(Kind):
     step : float, default=None
         Found if not given.
     low, high : float, default=None
-        Ends beyond which there are no values; 0 is one if there are no lower ones.
+        Ends beyond which there are no values. If not given, 0 and 100 are ends if they are the
+        outermost values, and so are outermost values that hold more rows than those next to them.
     atoms : Atoms, default=None
         In steps; learned anew from each table.
     """
@@ -55,15 +58,21 @@ class Steps(Kind):
     def learn(self, survey: Survey) -> Steps:
         """Return the kind with its step, and atoms if they are few."""
         values, weights = survey.distinct()
+        if len(values) < 2:
+            raise ValueError("it has no two different values: skip it")
         step = self.step or step_of(values, survey)
         if not step:
             raise ValueError("its values are no multiples of one step: give one, or take 'real'")
-        low = 0.0 if self.low is None and survey.low == 0.0 else self.low
+        low, high = self.low, self.high
+        if low is None and (values[0] == 0.0 or _is_end(weights)):
+            low = float(values[0])
+        if high is None and (values[-1] == 100.0 or _is_end(weights[::-1])):
+            high = float(values[-1])
         atoms = None
         if survey.counts is not None and len(values) * ROWS_PER_ATOM <= survey.n_rows:
             numbers, places = np.unique(np.rint(values / step), return_inverse=True)
             atoms = Atoms(numbers, np.bincount(places, weights))
-        return replace(self, step=step, low=low, atoms=atoms)
+        return replace(self, step=step, low=low, high=high, atoms=atoms)
 
     def encode(self, x: np.ndarray, v: np.ndarray) -> Encoded:
         """Return y, and the log of the jump's size over y's density, or that of the step."""
@@ -100,6 +109,16 @@ class Steps(Kind):
         return out
 
     @property
+    def jumps(self) -> bool:
+        """Whether there are atoms, or steps."""
+        return True
+
+    @property
+    def scored(self) -> bool:
+        """Whether encoded atoms are normal scores."""
+        return self.atoms is not None
+
+    @property
     def whole(self) -> bool:
         """Whether all values are whole numbers."""
         return float(self.step or 0.5).is_integer()
@@ -126,6 +145,12 @@ class Whole(Steps):
     step: float | None = 1.0
 
 
+def _is_end(weights: np.ndarray) -> bool:
+    """Whether values end in a heap at the first of them: more than chance makes of a tail."""
+    first, second = weights[:2]
+    return bool(first > second + 5.0 * np.sqrt(second + 1.0))
+
+
 def on_lattice(values: np.ndarray, step: float) -> np.ndarray:
     """Return which values (n,) are multiples of a step, but for rounding."""
     numbers = values / step
@@ -143,8 +168,9 @@ def step_of(values: np.ndarray, survey: Survey) -> float | None:
     if len(values) < 2:
         return None
     width = float(np.subtract(*np.quantile(values, [0.95, 0.05])))
+    few = values[:: max(len(values) // FEW, 1)]
     for step in STEPS:
-        if on_lattice(values, step).all():
+        if on_lattice(few, step).all() and on_lattice(values, step).all():
             if step == 1.0:
                 return step
             # Of real numbers that were rounded finely steps would be as many as rows.

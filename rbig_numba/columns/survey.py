@@ -13,7 +13,7 @@ from rbig_numba.columns.draws import row_draws
 # Distinct values that are counted; a column of more is told by its sample.
 MOST_VALUES = 1024
 # Rows of a sample at most; half as many at least, if there are.
-SAMPLE_ROWS = 65_536
+SAMPLE_ROWS = 32_768
 # What no column's draws are made of: rows of a sample are the same for all columns and seeds.
 _SAMPLE_SEED, _SAMPLE_COLUMN = 0, 2**32
 # Of the first rows of a column: if nearly all differ it is continuous, and no more are counted.
@@ -81,11 +81,16 @@ class Survey:
         return np.concatenate([cells for cells, _ in self._parts])
 
     @property
+    def sampled_weights(self) -> np.ndarray:
+        """The weights (S,) of the sample's rows."""
+        return np.concatenate([weights for _, weights in self._parts])
+
+    @property
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """Finite values of the sample, ascending, and weights that add up to the column's."""
         if self._sorted is None:
             values = self.sampled.astype(np.float64)
-            weights = np.concatenate([weights for _, weights in self._parts])
+            weights = self.sampled_weights
             order = np.argsort(values)[: np.isfinite(values).sum()]
             values, weights = values[order], weights[order]
             self._sorted = values, weights * (self.weight / max(weights.sum(), 1e-300))

@@ -13,7 +13,7 @@ from rbig_numba.checks.weighting import as_counts
 from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, Source
-from rbig_numba.columns import coding
+from rbig_numba.columns import coding, scoring
 from rbig_numba.columns.frames import table_of
 from rbig_numba.columns.opened import Opened
 from rbig_numba.columns.schema import Columns, resolved
@@ -40,6 +40,7 @@ def loader(
         raise ValueError(f"{opened.label}: every column is left out:\n{columns!r}")
     if not columns.passes_through:
         columns.seed = int(random_state.randint(2**31))
+        columns = coding.with_copula(columns)
     _keep_names(estimator, columns)
     source: Source = EncodedSource(columns, opened)
     if opened.in_memory:
@@ -73,7 +74,7 @@ def apply(
     opened, parts = Opened(X), []
     for rows, start in _numbers(columns, opened, BLOCK_ROWS):
         if scalar:
-            parts.append(coding.log_prob(columns, function, rows, n_jobs))
+            parts.append(scoring.log_prob(columns, function, rows, n_jobs))
         else:
             encoded = coding.encoded(columns, rows, start, opened.label)
             parts.append(function(encoded, n_jobs))
