@@ -30,7 +30,13 @@ def table_of(columns: Columns, x: np.ndarray) -> Any:
     arrays = [_array(entry, column) for entry, column in zip(kept, values, strict=True)]
     table = pa.table(arrays, [entry.name for entry in kept])
     if columns.frame == "polars":
-        return importlib.import_module("polars").from_arrow(table)
+        polars = importlib.import_module("polars")
+        enums = {
+            entry.name: polars.Enum(entry.categories)
+            for entry in kept
+            if entry.type == "category" and entry.ordered
+        }
+        return polars.from_arrow(table).cast(enums)
     return table
 
 

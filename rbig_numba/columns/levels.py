@@ -51,6 +51,7 @@ class Ordered(Kind):
         if survey.counts is None:
             raise ValueError("it has too many different values for levels: skip it")
         levels = self.levels or survey.levels or _sorted(survey)
+        levels = [level.item() if isinstance(level, np.generic) else level for level in levels]
         new = [value for value in survey.counts if value not in set(levels)]
         if new:
             raise ValueError(f"{new[0]!r} is none of its levels, {levels!r:.80}")

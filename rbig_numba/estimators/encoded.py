@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from rbig_numba.checks.columns import listed
 from rbig_numba.checks.validation import check_finite, check_weights
 from rbig_numba.checks.weighting import as_counts
 from rbig_numba.chunks.block import Split
@@ -37,7 +38,8 @@ def loader(
     weights = None if weights is None else as_counts(weights)
     columns = resolved(asked, opened, weights)
     if not columns.kept:
-        raise ValueError(f"{opened.label}: every column is left out:\n{columns!r}")
+        why = [f"{entry.name!r} ({entry.why})" for entry in columns.entries]
+        raise ValueError(f"{opened.label}: every column is left out: {listed(why)}")
     if not columns.passes_through:
         columns.seed = int(random_state.randint(2**31))
         columns = coding.with_copula(columns)

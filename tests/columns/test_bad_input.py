@@ -40,7 +40,7 @@ IMPOSSIBLE = {
     "a constant": (TABLE.assign(count=3), {"count": "whole"}, "it has no two different values"),
     "text": (TABLE, {"town": "real"}, "'town' holds text, and can't be 'real' but 'skip'"),
     "an unknown level": (TABLE, {"town": Ordered(["a"])}, "'town' can't be 'ordered': 'b' is none"),
-    "all left out": (TABLE[["town"]], "auto", "every column is left out"),
+    "all left out": (TABLE[["town"]], "auto", r"left out: 'town' \(text of 2 values"),
     "constants": (TABLE.assign(price=1.0, share=2.0, count=3)[["price", "count"]], "auto", "left"),
     "other columns": (TABLE, Columns.of(TABLE[["price", "town"]]), "columns has 2 columns, the ta"),
 }

@@ -189,7 +189,9 @@ def test_polars_and_arrow_frames(weather):
         .assign(grade=weather["grade"][:1500].astype(str))
     )
     kinds = {"grade": "ordered"}
-    frame = pl.from_pandas(pandas)
+    enum = pl.Enum(["low", "mid", "high"])
+    frame = pl.from_pandas(pandas).with_columns(level=pl.col("grade").cast(enum))
+    pandas = pandas.assign(level=weather["grade"][:1500])
     settings = {"columns": kinds, "blocks": "classic", "n_blocks": 2, "random_state": 0}
     model = RBIG(**settings).fit(frame)
     new = model.sample(100, random_state=0)
