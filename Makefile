@@ -49,12 +49,13 @@ lint: $(READY)
 	@$(BIN)/lint-imports
 
 # Takes half an hour, best with nothing else running. DATA=folder of .npy tables adds EM's quality.
-BENCHMARKS := kernels em joint student fit scale startup flow
+BENCHMARKS := kernels em joint student columns fit scale startup flow
 bench: $(READY)
 	@$(BIN)/python -m benchmarks.kernels --json out/kernels.json
 	@$(BIN)/python -m benchmarks.em --json out/em.json $(if $(DATA),--data "$(DATA)")
 	@$(BIN)/python -m benchmarks.joint --json out/joint.json
 	@$(BIN)/python -m benchmarks.student --json out/student.json
+	@$(BIN)/python -m benchmarks.columns --json out/columns.json
 	@$(BIN)/python -m benchmarks.fit --json out/fit.json
 	@$(BIN)/python -m benchmarks.scale --json out/scale.json
 	@$(BIN)/python -m benchmarks.startup --json out/startup.json

@@ -18,6 +18,14 @@ def is_stored(X: Any) -> bool:
     return all(isinstance(path, PATHS) for path in paths)
 
 
+def frame_of(X: Any) -> str | None:
+    """Return what kind of frame a table is: "pandas", "polars" or "arrow"; None for all others."""
+    root = type(X).__module__.partition(".")[0]
+    if _has(X, "columns") and root in ("pandas", "polars"):
+        return root
+    return "polars" if root == "polars" else "arrow" if root == "pyarrow" else None
+
+
 def unwrapped(X: Any) -> Any:
     """Return a table as a Path, an Arrow table, a pandas frame, a Dask collection or an array-like.
 

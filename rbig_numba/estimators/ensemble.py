@@ -59,6 +59,8 @@ class RBIGEnsemble(DensityEstimator):
         Rows, held-out ones included, those of weight 0 not.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if `fit` got names.
+    columns_ : Columns or None
+        Kinds of columns, the same for all fits: see `RBIG`.
 
     Examples
     --------
@@ -156,7 +158,7 @@ class RBIGEnsemble(DensityEstimator):
     def _assemble(self, members: list[RBIG]) -> RBIGEnsemble:
         """Take fitted models over, with what they tell of the columns."""
         self.__dict__.pop("feature_names_in_", None)
-        for name in ("n_features_in_", "n_samples_fit_", "feature_names_in_"):
+        for name in ("n_features_in_", "n_samples_fit_", "feature_names_in_", "columns_"):
             if hasattr(members[0], name):
                 setattr(self, name, getattr(members[0], name))
         self.estimators_ = members

@@ -54,6 +54,10 @@ def apply(estimator: Any, X: Any, function: Callable[..., np.ndarray], *, scalar
 
     Of files block by block; of a Dask collection lazily, and on one thread per partition.
     """
+    if estimator.columns_ is not None:
+        from rbig_numba.estimators import encoded
+
+        return encoded.apply(estimator.columns_, X, function, estimator.n_jobs, scalar=scalar)
     X = find_table(X) if is_stored(X) else unwrapped(X)
     if is_lazy(X):
         from rbig_numba.chunks.cluster import map_partitions

@@ -23,6 +23,7 @@ from rbig_numba.estimators.density import DensityEstimator
 from rbig_numba.files import AnyPath, as_path
 
 if TYPE_CHECKING:
+    from rbig_numba.columns.schema import Columns
     from rbig_numba.flow import Flow
     from rbig_numba.profile import Report
 
@@ -77,9 +78,17 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     verbose : bool, default=False
         Show a progress bar with the held-out log-likelihood and what is being done; a line every
         two seconds where stderr is no terminal.
+    columns : None, "auto", dict or Columns, default=None
+        What columns hold: whole numbers, zeros among other numbers, bounds, angles, classes, text.
+        None takes all for continuous numbers; "auto" proposes a kind for each, a dict gives those
+        of some by name or number, {"rain": "spike"}, and `rbig_numba.columns.Columns` those of all.
+        Log-densities are then probabilities where values repeat, and samples hold valid values
+        (docs/columns.md).
 
     Attributes
     ----------
+    columns_ : Columns or None
+        The kinds of columns, learned; None without `columns`.
     flow_ : Flow
         The fitted bijections.
     history_ : list of dict
@@ -113,6 +122,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
     (1000,)
     """
 
+    columns_: Columns | None
+
     def __init__(
         self,
         n_blocks: int = 50,
@@ -128,6 +139,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: bool = False,
+        columns: Any = None,
     ) -> None:
         self.n_blocks = n_blocks
         self.n_components = n_components
@@ -141,6 +153,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.columns = columns
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBIG:
         """Fit the flow to rows.
@@ -221,8 +234,16 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         from rbig_numba.threads import one_blas_thread
 
         deadline, started = deadline_in(self.max_seconds), time.perf_counter()
-        load = inputs.loader(self, X, sample_weight)
-        names = getattr(self, "feature_names_in_", None)
+        asked = self.columns if fitted is None else fitted.columns_
+        names: Any = None
+        if asked is None:
+            load, self.columns_ = inputs.loader(self, X, sample_weight), None
+            names = getattr(self, "feature_names_in_", None)
+        else:
+            from rbig_numba.estimators import encoded
+
+            load, self.columns_ = encoded.loader(self, X, sample_weight, asked, random_state)
+            names = [entry.name for entry in self.columns_.kept]
         start: tuple = ()
         history: list[dict] = []
         if fitted is not None:
@@ -256,7 +277,9 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
         """Map rows (N, D) to latent rows (N, D), which are N(0, I) if the fit is good.
 
         X may be what `fit` takes; of files the columns of the fit are taken, by name. A Dask
-        collection gives a lazy Dask array.
+        collection gives a lazy Dask array. With `columns`, D counts columns that are not left out,
+        and an atom lies in its jump where the row's number
+        says: the fitted table has the latent rows that the fit saw.
         """
         check_is_fitted(self)
 
@@ -265,11 +288,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
 
         return self._apply(latent, X, scalar=False)
 
-    def inverse_transform(self, Z: Any) -> np.ndarray:
-        """Map latent rows (N, D) back to rows (N, D)."""
+    def inverse_transform(self, Z: Any) -> Any:
+        """Map latent rows (N, D) back to rows (N, D), of the fitted table's kind with `columns`."""
         check_is_fitted(self)
-        latent = check_latent(Z, self.n_features_in_)
-        return self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
+        latent = check_latent(Z, self._n_features_out)
+        rows = self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
+        return self._drawn(rows)
 
     def save(self, path: AnyPath) -> None:
         """Write the fitted model to one file, without pickle; see `rbig_numba.storage`.
@@ -299,7 +323,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, DensityEstimator):
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_features_in_
+        return self.flow_.n_features
 
 
 def described(model: RBIG) -> dict[str, Any]:
@@ -311,12 +335,20 @@ def described(model: RBIG) -> dict[str, Any]:
         "n_features_in": model.n_features_in_,
         "n_samples_fit": model.n_samples_fit_,
         "feature_names_in": None if names is None else list(names),
+        "columns": None if model.columns_ is None else model.columns_.plain(),
     }
 
 
 def restored(cls: type[RBIG], flow: Flow, metadata: dict[str, Any]) -> RBIG:
     """Return the fitted model of a flow and of what `described` told."""
+    columns = metadata.get("columns")
     model = cls(**metadata["parameters"])
+    if columns is not None:
+        from rbig_numba.columns.schema import Columns
+
+        columns = Columns.from_plain(columns)
+        model.set_params(columns=model.columns or columns)
+    model.columns_ = columns
     model.flow_, model.history_ = flow, metadata["history"]
     model.n_features_in_ = metadata["n_features_in"]
     model.n_samples_fit_ = metadata["n_samples_fit"]
@@ -330,6 +362,8 @@ def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
     parameters = estimator.get_params(deep=False)
     if not isinstance(parameters["random_state"], (int, np.integer)):
         parameters["random_state"] = None
+    if not isinstance(parameters.get("columns"), str):
+        parameters.pop("columns", None)  # what was fitted stands for kinds that were given
     return {k: _plain(v) for k, v in parameters.items()}
 
 

@@ -37,13 +37,13 @@ def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
         _warn(
             f"columns {listed(column_names(np.flatnonzero(whole), names))} hold whole numbers: "
             "they have probabilities, not a density, and log-densities there depend on the least "
-            "width of a component; add uniform noise of one step to compare models"
+            'width of a component; RBIG(columns="auto") gives them probabilities'
         )
     if len(spikes):
         _warn(
             f"one value makes up {shares[spikes].max():.0%} of the rows in column "
             f"{listed(column_names(spikes, names))}: log-densities near it are as high as the "
-            "least width of a component lets them be; read them as ranks"
+            'least width of a component lets them be; RBIG(columns="auto") gives it a probability'
         )
 
 
