@@ -17,6 +17,7 @@ HEADLINES = (
     r"times faster",
     r"held-out",
     r"above (the|its own) truth",
+    r"worst table: (below the truth, 16|invalid|atoms|rank)",
     r"share of ceiling, all stages",
     r"time per row",
     r"times in-memory time|peak MiB",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
+PATHS = (str, bytes, os.PathLike)
 
 
 def as_path(path: AnyPath) -> Path:

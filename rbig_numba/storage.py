@@ -28,8 +28,9 @@ from rbig_numba.files import AnyPath, check_readable, replacing
 from rbig_numba.flow import Flow
 
 # What is written, and what is read: format 1 had no "lengths", and one flow; format 2 no "reach";
-# format 3 no "log_sizes", and one scale for a shape.
-FORMAT, FORMATS = 4, (1, 2, 3, 4)
+# format 3 no "log_sizes", and one scale for a shape; format 4 no "first", and all columns in
+# mixtures.
+FORMAT, FORMATS = 5, (1, 2, 3, 4, 5)
 KINDS: dict[str, type[Bijection]] = {
     kind.kind: kind for kind in (Affine, Coupling, JointMixture, Mixture, Radial, Rotation)
 }

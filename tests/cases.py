@@ -1,5 +1,7 @@
 """Bijections of every kind, by name: the contract tests run over all of them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from rbig_numba.bijections.affine import Affine
@@ -136,6 +138,10 @@ def joint_scales_many_columns():
     return with_sizes(joint_many_columns(), np.linspace(-1.0, 1.0, 6))
 
 
+def joint_band():
+    return replace(joint_scales(), first=np.array([2.0]))
+
+
 def joint_one_column():
     return joint_of([0.3, 0.6, 0.1], [[-1.0], [0.5], [0.0]], [[0.2], [0.4], [2.0]])
 
@@ -200,15 +206,22 @@ CASES = {
     "joint mixture, one column": joint_one_column,
     "joint mixture, 3 scales": joint_scales,
     "joint mixture, 6 scales, 14 columns": joint_scales_many_columns,
+    "joint mixture, of 3 columns amid others": joint_band,
     "radial, all columns": radial_all,
     "radial, two groups, columns left alone": radial_groups,
     "radial, 12 columns": radial_wide,
 }
 
 
+def width_of(bijection):
+    """Return how many columns rows have; where a mixture is of some, two more come behind."""
+    if isinstance(bijection, JointMixture):
+        return bijection.band.stop + (2 if bijection.band.start else 0)
+    return len(next(iter(bijection.arrays().values())))
+
+
 def rows_of(bijection, n_rows, *, sd=1.0, seed=0):
     """Return rows at about sd standard deviations of what the bijection takes as normal."""
-    joint = isinstance(bijection, JointMixture)
-    width = len(bijection.means.T if joint else next(iter(bijection.arrays().values())))
+    width = width_of(bijection)
     rows = sd * np.random.default_rng(seed).standard_normal((n_rows, width))
     return bijection.inverse(rows)[0] if isinstance(bijection, Affine) else rows

@@ -58,8 +58,11 @@ def mixture_forward(x, log_weights, means, log_scales):
         return z, log_slope
 
 
-def joint_forward(row, log_weights, means, log_scales, slopes, log_sizes):
-    """Return z (D,) and the log-determinant of one row under a joint mixture, in 50 digits."""
+def joint_forward(row, log_weights, means, log_scales, slopes, log_sizes, first):
+    """Return z and the log-determinant of one row under a joint mixture, in 50 digits."""
+    start = int(first[0])
+    stop = start + means.shape[1]
+    before, row, behind = row[:start], row[start:stop], row[stop:]
     with mpmath.workdps(DIGITS):
 
         def exact(array):
@@ -91,7 +94,7 @@ def joint_forward(row, log_weights, means, log_scales, slopes, log_sizes):
             z.append(value if lower < upper else -value)
             log_det += mpmath.log(sum(terms) / total) - mpmath.log(mpmath.npdf(z[-1]))
             weights = terms
-        return z, log_det
+        return [*before, *z, *behind], log_det
 
 
 def expectation(bins, weights, means, scales):

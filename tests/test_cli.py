@@ -207,7 +207,7 @@ MISTAKES = {
     "fit text.csv -o {out}.rbig": "'city'",
     "fit holes.csv -o {out}.rbig": "width",
     "fit constant.csv -o {out}.rbig": "depth",
-    "score named.rbig rows.csv -o {out}.xlsx": ".csv or .parquet or .npy",
+    "score named.rbig rows.csv -o {out}.xlsx": "must end in .csv, .csv.gz, .tsv, .tsv.gz",
     "score named.rbig renamed.csv -o {out}.csv": "weight",
     "score named.rbig narrow.npy -o {out}.csv": "3",
     "score named.rbig holes.csv -o {out}.csv": "width",

@@ -5,7 +5,7 @@ import pytest
 
 from rbig_numba import RBIG
 from rbig_numba.cli import main, streams
-from rbig_numba.tables import SUFFIXES, arrow, as_arrow, read_table, write_table
+from rbig_numba.tables import SUFFIXES, as_arrow, read_table, separated, write_table
 
 NAMES = ["height", "width", "depth"]
 N_ROWS = 1000
@@ -40,7 +40,7 @@ def run(folder, monkeypatch, capsys):
     """Run a command in the folder, in small blocks; returns its exit code and standard error."""
     monkeypatch.chdir(folder)
     monkeypatch.setattr(streams, "BLOCK_ROWS", BLOCK_ROWS)
-    monkeypatch.setattr(arrow, "CSV_BLOCK_BYTES", 3000)
+    monkeypatch.setattr(separated, "CSV_BLOCK_BYTES", 3000)
 
     def run(command):
         with pytest.raises(SystemExit) as stop:
@@ -93,11 +93,11 @@ def test_rows_drawn_in_blocks_are_those_drawn_at_once(run, model, tmp_path, n_sa
 
 
 MISTAKES = {
-    "score my.rbig holes.csv": ("holes.csv, rows 600 to 899, counted", "NaN", "row 50", "'width'"),
-    "transform my.rbig holes.csv": ("holes.csv, rows 600 to 899", "NaN", "row 50", "'width'"),
+    "score my.rbig holes.csv": ("holes.csv contains NaN in 1 of rows 600", "row 650", "'width'"),
+    "transform my.rbig holes.csv": ("holes.csv contains NaN", "rows 600 to 899", "row 650"),
     "score my.rbig text.csv": ("error: text.csv: line 652, column 'width'", "'tall'"),
-    "transform my.rbig latent.npy --inverse": ("latent.npy, rows 600 to 899", "infinity"),
-    "score my.rbig renamed.csv": ("error: renamed.csv: ", "weight"),
+    "transform my.rbig latent.npy --inverse": ("latent.npy contains infinity", "row 650"),
+    "score my.rbig renamed.csv": ("error: renamed.csv: no column 'depth' among", "'weight'"),
 }
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import oracles
-from cases import coupling, rows_of
+from cases import coupling, coupling_of, rows_of
 from rbig_numba.bijections.regression import fit_coupling
 from rbig_numba.kernels.coefficients import MAX_LOG_SCALE
 
@@ -138,3 +138,10 @@ def test_ties_and_copies_of_columns_are_survived(rng):
     assert all(np.isfinite(array).all() for array in bijection.arrays().values())
     # The copy is predicted to the bound of its scale.
     assert gain(bijection, rows) > 2.5
+
+
+def test_about_is_short_on_wide_tables():
+    assert (
+        coupling_of([0, 1] * 20, 3).about
+        == "columns 0, 2, 4, 6, 8 and 15 more given the other half"
+    )

@@ -139,13 +139,6 @@ def test_exactly_n_blocks_without_held_out_rows(rng):
     )
 
 
-def test_same_bits_for_any_number_of_threads(rng):
-    X = rng.normal(size=(30_000, 3)) ** 3
-    fits = [RBIG(n_blocks=3, random_state=0, n_jobs=n).fit(X) for n in (1, 2, 8)]
-    for other in fits[1:]:
-        np.testing.assert_array_equal(other.score_samples(X), fits[0].score_samples(X))
-
-
 def test_score_does_not_depend_on_the_batch(moons, moons_model):
     X = moons[1][:1000]
     alone = np.concatenate([moons_model.score_samples(row[None]) for row in X])

@@ -54,10 +54,10 @@ def test_cauchy_rows():
 @pytest.mark.parametrize("seed", [101, 102, 103])
 def test_zeros_and_a_few_large_numbers(seed):
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(10_000, 2))
-    few = rng.uniform(size=10_000) < 0.005
-    rows[:, 1] = np.where(few, np.exp(8.0 + rng.normal(size=10_000)), 0.0)
-    log_prob = RBIG(random_state=0).fit(rows).score_samples(rows)
+    rows = rng.normal(size=(3000, 2))
+    few = rng.uniform(size=3000) < 0.005
+    rows[:, 1] = np.where(few, np.exp(8.0 + rng.normal(size=3000)), 0.0)
+    log_prob = RBIG(n_blocks=6, random_state=0).fit(rows).score_samples(rows)
     assert np.isfinite(log_prob).all()
     assert np.median(log_prob[few]) < np.median(log_prob[~few])
 

@@ -181,6 +181,15 @@ def test_the_bijection_has_the_density_of_components_and_background(blobs, start
     np.testing.assert_allclose(base_log_prob(z) + log_det, expected, rtol=1e-10, atol=1e-10)
 
 
+def test_no_shape_has_a_wider_scale_than_the_background(start):
+    several = start.scaled(2)
+    several.sizes[0] = [0.8, 6.0]
+    bijection = mixtures.joint_mixture(several, 4000.0)
+    narrow, wide = bijection.log_sizes[-1]
+    assert wide == np.log(6.0)
+    assert narrow == pytest.approx(np.log(several.sizes[:, 0]).mean())
+
+
 def test_refining_does_not_depend_on_the_order_of_rows(blobs, start):
     rows = blobs[0]
     one = mixtures.refined(gather_of(side_of(rows)), start, 1.0, 3)

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import scipy.stats
+from sklearn.datasets import load_breast_cancer
 
 import oracles
 from cases import radial_all, radial_groups, radial_of, radial_wide
+from rbig_numba import RBIG
 from rbig_numba.bijections.base import as_columns
 from rbig_numba.bijections.energies import LogRadii, energy_groups
 from rbig_numba.bijections.mixture import fit_column
@@ -157,3 +159,37 @@ def test_log_radii_are_those_of_the_groups():
     expected = [np.linalg.norm(rows[:, [0, 2]], axis=1), np.linalg.norm(rows[:, 3:], axis=1)]
     np.testing.assert_allclose(log_radii, np.log(expected).T, atol=1e-14)
     assert not zeros.any()
+
+
+@pytest.mark.parametrize(
+    ("groups", "about"),
+    [
+        ([1, 0, -1, 1, 0], "groups 1, 4 | 0, 3"),
+        ([0] * 300, "groups 0, 1, 2, 3, 4 and 295 more"),
+        (
+            list(range(8)) * 2,
+            "groups 0, 8 | 1, 9 | 2, 10 | 3, 11 | 4, 12 | and 3 more groups",
+        ),
+    ],
+)
+def test_about_is_short_on_wide_tables(groups, about):
+    assert radial_of(groups, 0.3).about == about
+
+
+def test_samples_stay_near_the_rows_behind_joint_mixtures():
+    """Latents at 11 standard deviations, one in 5,000, were taken to 1e8, and by the first map to
+    infinity: with the background of a column a thousandth was beyond 1e69.
+    """
+    rows = load_breast_cancer().data[:, :12]
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)  # which lie within 9
+    blocks = ["mixture", "radial", "coupling", "joint", "mixture"]
+    model = RBIG(blocks=blocks, validation_fraction=0, random_state=0).fit(rows)
+    assert "radial" in [bijection.kind for bijection in model.flow_.bijections]
+    drawn = model.sample(20_000, random_state=0)
+    farthest = np.abs(drawn).max(axis=1)
+    assert np.quantile(farthest, 0.999) < 60.0
+    assert np.quantile(farthest, 0.99) < 15.0
+    far = np.vstack([rows, 10.0 * rows, 1000.0 * rows])
+    assert np.isfinite(model.score_samples(far)).all()
+    back = model.inverse_transform(model.transform(rows))
+    np.testing.assert_allclose(back, rows, atol=1e-8)

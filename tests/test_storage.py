@@ -119,16 +119,19 @@ def test_formats_before(fitted, path):
     np.testing.assert_array_equal(RBIG.load(path).score_samples(X), model.score_samples(X))
 
 
-def test_joint_mixtures_of_formats_before(tmp_path):
-    """Until format 4 a shape had one scale, and log_weights one axis."""
+@pytest.mark.parametrize("version", [3, 4])
+def test_joint_mixtures_of_formats_before(tmp_path, version):
+    """In format 3 a shape had one scale, and log_weights one axis; in 4 mixtures all columns."""
     joint = cases.joint_overlapping()
     save_flows(tmp_path / "m.rbig", [Flow((joint,))], {})
 
     def age(arrays):
         header = json.loads(arrays["header"].tobytes())
-        header["format"] = 3
-        arrays["0.joint.log_weights"] = arrays["0.joint.log_weights"].ravel()
-        del arrays["0.joint.log_sizes"]
+        header["format"] = version
+        del arrays["0.joint.first"]
+        if version == 3:
+            arrays["0.joint.log_weights"] = arrays["0.joint.log_weights"].ravel()
+            del arrays["0.joint.log_sizes"]
         content = {name: array for name, array in arrays.items() if name != "header"}
         header["checksum"] = _checksum(header, content)
         arrays["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)

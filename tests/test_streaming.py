@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from rbig_numba.tables import SUFFIXES, arrow, open_table, read_table, table_writer, write_table
+from rbig_numba.tables import SUFFIXES, open_table, read_table, separated, table_writer, write_table
 
 ROOT = Path(__file__).parents[1]
 NAMES = ["height", "width", "depth"]
@@ -20,7 +20,7 @@ ROWS = np.random.default_rng(0).normal(size=(1000, 3))
 @pytest.fixture(autouse=True)
 def small_csv_blocks(monkeypatch):
     """Cut the CSV files of these tests into many blocks."""
-    monkeypatch.setattr(arrow, "CSV_BLOCK_BYTES", 3000)
+    monkeypatch.setattr(separated, "CSV_BLOCK_BYTES", 3000)
 
 
 def write_all(path, blocks):
@@ -200,9 +200,13 @@ except OSError as error:
 """
 
 
-def python(script, path):
+def python(script, *paths):
     done = subprocess.run(
-        [sys.executable, "-c", script, path], cwd=ROOT, text=True, capture_output=True, check=False
+        [sys.executable, "-c", script, *paths],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -226,12 +230,13 @@ def peak():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
 
-before, rng = peak(), np.random.default_rng(0)
-with table_writer(sys.argv[1]) as append:
-    for _ in range(75):
-        append(rng.random((65_536, 8)))
+before, rng, paths = peak(), np.random.default_rng(0), sys.argv[1:]
+for path in paths:
+    with table_writer(path) as append:
+        for _ in range(75 // len(paths)):
+            append(rng.random((65_536, 8)))
 written = peak()
-n_rows = sum(len(block) for block in open_table(sys.argv[1]).blocks(65_536))
+n_rows = sum(len(block) for block in open_table(paths).blocks(65_536))
 assert n_rows == 75 * 65_536
 print(written - before, peak() - before)
 """
@@ -239,10 +244,12 @@ print(written - before, peak() - before)
 
 # The peak of a process, for its ru_maxrss begins at the size of the process that started it.
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's VmHWM")
-@pytest.mark.parametrize("suffix", [".npy", ".parquet"])
-def test_memory_does_not_grow_with_the_file(tmp_path, suffix):
-    path = tmp_path / f"rows{suffix}"
-    megabytes = [float(text) for text in python(PEAK, path).split()]
-    assert path.stat().st_size > 300e6
-    path.unlink()
+@pytest.mark.parametrize("n_files", [1, 5])
+@pytest.mark.parametrize("suffix", [".npy", ".parquet", ".feather"])
+def test_memory_does_not_grow_with_the_files(tmp_path, suffix, n_files):
+    paths = [tmp_path / f"rows-{number}{suffix}" for number in range(n_files)]
+    megabytes = [float(text) for text in python(PEAK, *paths).split()]
+    assert sum(path.stat().st_size for path in paths) > 300e6
+    for path in paths:
+        path.unlink()
     assert max(megabytes) < 120, megabytes

@@ -92,6 +92,21 @@ def test_floor_across_a_plane():
     np.testing.assert_allclose(block[1].scale[1:] ** 2, MIN_VARIANCE * rows.var(), rtol=0.3)
 
 
+def test_covariances_of_fewer_rows_than_columns_are_rounded():
+    """Of 1,000 columns that is wider than the floor: variances across the rows' plane below 0."""
+    rng = np.random.default_rng(0)
+    train, judges = spread_of(rng.normal(size=(18, 60))), spread_of(rng.normal(size=(9, 60)))
+    noise = 1e-5 * rng.normal(size=(60, 60))
+    rounded = train._replace(covariance=train.covariance + noise + noise.T)
+    assert np.linalg.eigvalsh(rounded.covariance)[0] < -1e-5
+    shrinkage = best_shrinkage(rounded, judges)
+    assert shrinkage.n_factors < 18
+    exact = best_shrinkage(train, judges)
+    assert shrinkage.strength == pytest.approx(exact.strength, rel=0.1)
+    block = shrinkage.block(np.zeros(60), rounded)
+    assert log_prob(block, rng.normal(size=(100, 60))) > -90.0
+
+
 BAD = {
     "more columns than rows": lambda rng: rng.normal(size=(40, 90)),
     "collinear columns": lambda rng: rng.gamma(2.0, size=(400, 4)) @ rng.normal(size=(4, 9)),

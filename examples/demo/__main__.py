@@ -48,7 +48,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
-    parser.add_argument("--table", type=Path, help="your own table: .csv, .parquet or .npy")
+    parser.add_argument("--table", type=Path, help="your own table: a file, or a folder of Parquet")
     return parser.parse_args()
 
 

@@ -48,7 +48,8 @@ def import_from_keras(flow: GaussianizationFlow) -> RBIG:
         For a layer that has no counterpart (`MixtureCDFCoupling`, clipped mixtures), and for
         weights that aren't finite. Names the layer.
     """
-    from rbig_numba.estimators.rbig import RBIG, restored
+    from rbig_numba.estimators.metadata import restored
+    from rbig_numba.estimators.rbig import RBIG
     from rbig_numba.flow import Flow
     from rbig_numba.storage import KINDS
 
@@ -99,6 +100,7 @@ def _joint(layer: JointMixture) -> Arrays:
     logits = _array(layer.logits)
     weights = {name: _array(getattr(layer, name)) for name in names}
     weights["slopes"] = np.tril(weights["slopes"], -1)
+    weights["first"] = np.array([float(layer.band.start)])
     return {"log_weights": logits - np.logaddexp.reduce(logits, axis=None)} | weights
 
 

@@ -62,13 +62,20 @@ def export_to_keras(
     NotFittedError
         If the model isn't fitted.
     ValueError
-        For an unknown dtype, for an array that the dtype can't hold, and for a kind of bijection
-        that has no layer. For a flow that the model doesn't fit onto; names the first layer that
-        differs, and leaves the flow as it is.
+        For a model that encodes its columns, which no layer does yet. For an unknown dtype, for an
+        array that the dtype can't hold, and for a kind of bijection that has no layer. For a flow
+        that the model doesn't fit onto; names the first layer that differs, and leaves the flow as
+        it is.
     """
     check_is_fitted(model)
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {DTYPES}, got {dtype!r}")
+    columns = getattr(model, "columns_", None)
+    if columns is not None and not columns.passes_through:
+        raise ValueError(
+            "the model encodes its columns (columns_), for which there is no layer yet: fit with "
+            "columns=None to export it"
+        )
     builders = {**_BUILDERS, "rotation": _householder if trainable_rotation else _fixed_ortho}
     if hasattr(model, "estimators_"):
         flows = [_flow(builders, member.flow_, dtype) for member in model.estimators_]
@@ -155,7 +162,11 @@ def _coupling(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
 
 
 def _joint(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:
-    return JointMixture(*arrays["log_weights"].shape, **kwargs), _with_logits(arrays)
+    n_shapes, n_scales = arrays["log_weights"].shape
+    first = int(arrays["first"][0])
+    columns = (first, first + arrays["means"].shape[1])
+    weights = {name: array for name, array in arrays.items() if name != "first"}
+    return JointMixture(n_shapes, n_scales, columns, **kwargs), _with_logits(weights)
 
 
 def _radial(arrays: Arrays, **kwargs: Any) -> tuple[Bijector, Arrays]:

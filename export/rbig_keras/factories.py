@@ -85,8 +85,11 @@ def make_gaussianization_flow(
     Raises
     ------
     ValueError
-        For rows that aren't (N, D), finite and varying, N >= 2; num_reflectors out of range.
+        For no columns; rows that aren't (N, D), finite and varying, N >= 2; num_reflectors out of
+        range.
     """
+    if input_dim < 1:
+        raise ValueError(f"input_dim must be at least 1, got {input_dim}")
     layers: list[Bijector] = []
     if pca_init_data is not None:
         rows = start_rows("pca_init_data", pca_init_data, input_dim, dtype)

@@ -9,6 +9,7 @@ import numpy as np
 
 from rbig_numba.bijections.base import Bijection, as_columns
 from rbig_numba.kernels import coupling as kernels
+from rbig_numba.listing import listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Coupling(Bijection):
         """Which columns move."""
         moved = np.any(self.location != 0.0, axis=0) | np.any(self.log_scale != 0.0, axis=0)
         columns = np.flatnonzero(self.given == 0.0)[moved]
-        return f"columns {', '.join(map(str, columns))} given the other half"
+        return f"columns {listed(columns)} given the other half"
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return standardised columns B beside the columns A, and minus the sum of log sigma."""

@@ -33,11 +33,11 @@ MAX_COMPONENTS, MIN_ROWS = 256, 32
 # Rows per shape and column below which a prior as strong as D rows is tried: of one scale it won at
 # 5 and 8 on tables of 8 to 15 columns; of eight on patches of 255 it wins at 7 by 0.8 nats, and
 # loses at 13 by 2. And rows of which it costs nothing to try.
-STRONG_ROWS, FEW_ROWS = 32.0, 1500
+STRONG_ROWS, FEW_ROWS = 8.0, 1500
 # Numbers of scales that compete: the squared lengths of whitened rows of D columns tell sizes apart
 # that differ by 1 over the root of D. One shape of 1, 4, 6, 8 scales: whitened patches of 255
 # columns have -376, -232, -222, -219 nats; MAGIC's 10 of 1, 2, 4 scales -10.15, -9.76, -9.74.
-SCALES = (8, 4, 2, 1)
+SCALES = (1, 2, 4, 8)
 # Nats behind other scales of as many shapes that end a growth; those that twice the scales must
 # gain, as a row's density takes nearly twice as long.
 BEHIND, SCALES_GAIN = 1.0, 0.01
@@ -169,23 +169,25 @@ def _raised(worths: list[float], place: int, worth: float) -> float:
     return worths[place]
 
 
-def _best_chain(ground: Ground) -> list[Grown]:
-    """Return the growth of the best number of scales, or of the best so far if time is up."""
-    worths: list[float] = []
-    chain: list[Grown] = []
-    for n_scales in SCALES:
+def _starts(ground: Ground) -> list[Grown]:
+    """Return one shape of the most scales that held-out rows gain by, and one of one scale."""
+    one = best = ground.single(SCALES[0])
+    for n_scales in SCALES[1:]:
         try:
             start = ground.single(n_scales)
         except TimeIsUp:
-            if not chain:
-                raise
             break
-        if worths and start.worth < worths[0] - BEHIND:
-            break  # fewer are further behind
-        rival = ground.chain(start, 1.0, worths)
-        if not chain or rival[-1].worth > chain[-1].worth - SCALES_GAIN:
-            chain = rival
-    return chain
+        if start.worth < best.worth + SCALES_GAIN:
+            break
+        best = start
+    return [one] if best is one else [best, one]
+
+
+def _best_chain(ground: Ground) -> list[Grown]:
+    """Return the growth of several scales or of one."""
+    worths: list[float] = []
+    several, *one = [ground.chain(start, 1.0, worths) for start in _starts(ground)]
+    return one[0] if one and one[0][-1].worth >= several[-1].worth - SCALES_GAIN else several
 
 
 def grow(ground: Ground) -> Grown:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +36,9 @@ class JointMixture(Bijection):
         b, strictly lower triangular.
     log_sizes : ndarray of shape (K, S)
         log sqrt a: what a component's scales are times its shape's.
+    first : ndarray of shape (1,)
+        Number of the first of the D columns, which stand side by side. Rows may have more, which
+        stay as they are.
     """
 
     kind: ClassVar[str] = "joint"
@@ -44,12 +47,21 @@ class JointMixture(Bijection):
     log_scales: np.ndarray
     slopes: np.ndarray
     log_sizes: np.ndarray
+    first: np.ndarray = field(default_factory=lambda: np.zeros(1))
+
+    @property
+    def band(self) -> slice:
+        """The columns that the mixture is of."""
+        first = int(self.first[0])
+        return slice(first, first + self.means.shape[1])
 
     @property
     def about(self) -> str:
-        """How many components there are."""
+        """How many components there are, and of which columns, if not of the first of all."""
         n_shapes, n_sizes = self.log_sizes.shape
-        return f"{n_shapes} components" + (f" of {n_sizes} scales" if n_sizes > 1 else "")
+        about = f"{n_shapes} components" + (f" of {n_sizes} scales" if n_sizes > 1 else "")
+        band = self.band
+        return about + (f" of columns {band.start} to {band.stop - 1}" if band.start else "")
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return z and sum over columns of log f_j(x_j | x_1 ... x_j-1) - log phi(z_j)."""
@@ -60,7 +72,22 @@ class JointMixture(Bijection):
         return self._run(joint_inverse.inverse, y)
 
     def _run(self, kernel: Callable[..., None], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        columns = as_columns(rows)
+        columns, band = as_columns(rows), self.band
+        mixture = self.log_weights, self.means, self.log_scales, self.slopes, self.log_sizes
         out, log_det = np.empty_like(columns), np.zeros(len(rows))
-        kernel(columns, tuple(self.arrays().values()), out, log_det)
+        for beside in (slice(band.start), slice(band.stop, None)):
+            out[beside] = columns[beside]
+        kernel(columns[band], mixture, out[band], log_det)
         return out.T, log_det
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """The columns of a slice: what a mixture of a part of them is fitted to."""
+
+    kind: ClassVar[str] = "band"
+    columns: slice
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return these columns of rows, and zeros."""
+        return x[:, self.columns], np.zeros(len(x))

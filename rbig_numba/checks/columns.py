@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-SHOWN = 5
+from rbig_numba.listing import listed
+
 # NumPy's kinds of types that stand for real numbers.
 REAL = "biuf"
 # What float() or NumPy would make a number of though it is none: "1_0" would be 10.
@@ -19,12 +20,6 @@ NO_NUMBERS = (*TEXT, np.datetime64, np.timedelta64, np.complexfloating)
 def column_names(indices: np.ndarray, names: Sequence[str] | None) -> list[str]:
     """Return what messages call columns: their names, or their numbers."""
     return [str(i) if names is None else repr(str(names[i])) for i in indices]
-
-
-def listed(names: list[str]) -> str:
-    """Return the first names, and how many more there are."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
 
 
 def float_type(dtype: np.dtype) -> np.dtype:
@@ -146,10 +141,12 @@ def refuse_cells(
     names: Sequence[str] | None,
     label: str,
     start: int | None = None,
+    place: Callable[[int], str] = str,
 ) -> None:
     """Raise ValueError if any cell of (n, D) or (n,) is bad; tells rows and columns.
 
-    They are all rows there are, or those of a longer table from number `start` on.
+    They are all rows there are, or those of a longer table from number `start` on. `place` says
+    what a row of it is called.
     """
     if not bad.any():
         return
@@ -161,5 +158,5 @@ def refuse_cells(
         columns = f", columns {listed(where)}"
     raise ValueError(
         f"{label} contains {what} in {len(rows)}{among} "
-        f"(the first is row {(start or 0) + rows[0]}){columns}; drop or impute them"
+        f"(the first is row {place((start or 0) + int(rows[0]))}){columns}; drop or impute them"
     )

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from rbig_numba.files import as_path
+from rbig_numba.files import PATHS, as_path
 
 
 def is_lazy(X: Any) -> bool:
     """Whether X is a Dask collection."""
     return hasattr(X, "__dask_graph__")
+
+
+def is_stored(X: Any) -> bool:
+    """Whether X names files: a path or a list of paths."""
+    paths = X if isinstance(X, (list, tuple)) and X else [X]
+    return all(isinstance(path, PATHS) for path in paths)
+
+
+def frame_of(X: Any) -> str | None:
+    """Return what kind of frame a table is: "pandas", "polars" or "arrow"; None for all others."""
+    root = type(X).__module__.partition(".")[0]
+    if _has(X, "columns") and root in ("pandas", "polars"):
+        return root
+    return "polars" if root == "polars" else "arrow" if root == "pyarrow" else None
 
 
 def unwrapped(X: Any) -> Any:
@@ -24,7 +37,7 @@ def unwrapped(X: Any) -> Any:
     TypeError
         For xarray.Dataset, whose variables may differ in shape.
     """
-    if isinstance(X, (str, bytes, os.PathLike)):
+    if isinstance(X, PATHS):
         return as_path(X)
     if _has(X, "collect_schema", "collect"):
         X = X.collect()

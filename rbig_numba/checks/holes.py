@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rbig_numba.checks.callers import user_level
-from rbig_numba.checks.columns import column_names, is_frame, listed
+from rbig_numba.checks.columns import column_names, is_frame
 from rbig_numba.checks.validation import check_finite
+from rbig_numba.listing import listed
 
 
 def as_nan(X: Any) -> Any:

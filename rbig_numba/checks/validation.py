@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from rbig_numba.checks.columns import as_floats, check_shape, column_names, listed, refuse_cells
+from rbig_numba.checks.columns import as_floats, check_shape, column_names, refuse_cells
 from rbig_numba.checks.containers import unwrapped
+from rbig_numba.listing import listed
 
 
 def check_latent(z: Any, n_features: int) -> np.ndarray:
@@ -56,11 +57,12 @@ def check_finite(
     names: Sequence[str] | None,
     label: str = "Input X",
     start: int | None = None,
+    place: Callable[[int], str] = str,
 ) -> None:
     """Raise ValueError for NaN or infinity in rows (n, D) or numbers (n,).
 
     The message names what holds them, how many rows, the first of them and the columns; rows are
-    those of a longer table from number `start` on, if it is given.
+    those of a longer table from number `start` on, if it is given, and called what `place` says.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # inf - inf
         if np.isfinite(rows.sum(dtype=np.float64)):  # one pass without a mask, when all is well
@@ -69,7 +71,7 @@ def check_finite(
     what = "NaN" if np.isnan(rows).any() else "infinity (inf)"
     if what == "NaN" and np.isinf(rows).any():
         what = "NaN and infinity (inf)"
-    refuse_cells(bad, what, names, label, start)
+    refuse_cells(bad, what, names, label, start, place)
 
 
 def check_varies(lowest: np.ndarray, highest: np.ndarray, names: Sequence[str] | None) -> None:

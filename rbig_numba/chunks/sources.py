@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -66,7 +66,7 @@ class MappedSource:
 
 
 class FileSource:
-    """A table file."""
+    """A table in files."""
 
     in_memory = False
 
@@ -74,16 +74,20 @@ class FileSource:
         self.table = table
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Read the file once."""
-        return finite(self.table.blocks(BLOCK_ROWS), str(self.table.path), self.table.names)
+        """Read the files once."""
+        table = self.table
+        return finite(table.blocks(BLOCK_ROWS), table.label, table.names, table.place)
 
 
 def finite(
-    blocks: Iterator[np.ndarray], label: str, names: Sequence[str] | None = None
+    blocks: Iterator[np.ndarray],
+    label: str,
+    names: Sequence[str] | None = None,
+    place: Callable[[int], str] = str,
 ) -> Iterator[np.ndarray]:
     """Yield blocks of rows as they are; ValueError says where NaN or infinity stand."""
     start = 0
     for rows in blocks:
-        check_finite(rows, names, label, start)
+        check_finite(rows, names, label, start, place)
         start += len(rows)
         yield rows

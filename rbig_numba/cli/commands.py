@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 import os
 import time
@@ -24,13 +25,19 @@ app = typer.Typer(
     help="Fit the density of a table of numbers without gradients, and use it.",
 )
 
-TABLE_HELP = "CSV, Parquet or .npy file of numbers."
-Table = Annotated[Path, typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+TABLE_HELP = (
+    "CSV (.csv, .tsv, also .gz), Parquet, Feather, Arrow or .npy file of numbers, a folder of "
+    "Parquet files, a glob in quotes; several are one table."
+)
+Table = Annotated[list[Path], typer.Argument(metavar="TABLE", help=TABLE_HELP)]
+Drop = Annotated[
+    str, typer.Option(metavar="NAME[,NAME...]", help="Columns of TABLE to leave out, as text ones.")
+]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="Model file, from 'fit'.")]
 Seed = Annotated[int | None, typer.Option(metavar="INT", help="Seed; none: other rows each time.")]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="CSV, Parquet or .npy file; none: CSV to standard output."),
+    typer.Option("--output", "-o", help="File as TABLE; none: CSV to standard output."),
 ]
 
 
@@ -50,6 +57,7 @@ def about(
 def fit(
     table: Table,
     output: Annotated[Path, typer.Option("--output", "-o", help="Model file to write: *.rbig.")],
+    drop: Drop = "",
     n_blocks: Annotated[int | None, typer.Option(help="Blocks at most.")] = None,
     n_components: Annotated[int | None, typer.Option(help="Gaussians per column.")] = None,
     rotation: Annotated[
@@ -95,12 +103,13 @@ def fit(
     from rbig_numba.cli.report import outcome
     from rbig_numba.estimators.ensemble import RBIGEnsemble
     from rbig_numba.estimators.rbig import RBIG
+    from rbig_numba.tables import open_table
 
     start = time.perf_counter()
     model = RBIG(**{k: v for k, v in given.items() if v is not None}, verbose=not quiet)
     if n_estimators is not None:
         model = RBIGEnsemble(model, n_estimators, random_state=random_state, n_jobs=model.n_jobs)
-    model.fit(table)
+    model.fit(open_table(table, drop=_columns(drop)))
     seconds = time.perf_counter() - start
     model.save(output)
     if not quiet:
@@ -109,13 +118,19 @@ def fit(
 
 
 @app.command()
-def score(model: Model, table: Table, output: Output = None) -> None:
-    """Write the log-density of each row of TABLE, in nats."""
+def score(model: Model, table: Table, output: Output = None, drop: Drop = "") -> None:
+    """Write the log-density of each row of TABLE, in nats.
+
+    Columns of TABLE are taken by the names of the fit, and may be more than these.
+    """
     from rbig_numba.cli.streams import map_blocks, write_blocks
+    from rbig_numba.estimators.inputs import choose
+    from rbig_numba.tables import find_table
 
     _check_output(output, table=table)
     fitted = _load(model)
-    blocks = map_blocks(lambda rows: fitted.score_samples(rows)[:, None], table)
+    rows = choose(fitted, find_table(table), fitting=False, drop=_columns(drop))
+    blocks = map_blocks(lambda rows: fitted.score_samples(rows)[:, None], rows)
     write_blocks(output, blocks, ["log_prob"])
 
 
@@ -124,20 +139,28 @@ def transform(
     model: Model,
     table: Table,
     output: Output = None,
+    drop: Drop = "",
     inverse: Annotated[bool, typer.Option("--inverse", help="From latent rows to data.")] = False,
 ) -> None:
-    """Write the latent rows of TABLE, each column N(0, 1)."""
+    """Write the latent rows of TABLE, each column N(0, 1).
+
+    Columns of TABLE are taken by the names of the fit, and may be more than these.
+    """
     from rbig_numba.cli.streams import map_blocks, write_blocks
+    from rbig_numba.estimators.inputs import choose
+    from rbig_numba.tables import find_table, open_table
 
     _check_output(output, table=table)
     fitted = _load(model)
     if not hasattr(fitted, "transform"):
         raise ValueError(f"{model} holds an average of models, which has no latent space")
     if inverse:
-        blocks = map_blocks(fitted.inverse_transform, table, named=False)
+        latent = open_table(table, drop=_columns(drop))
+        blocks = map_blocks(fitted.inverse_transform, latent, named=False)
         write_blocks(output, blocks, _names(fitted))
     else:
-        blocks = map_blocks(fitted.transform, table)
+        rows = choose(fitted, find_table(table), fitting=False, drop=_columns(drop))
+        blocks = map_blocks(fitted.transform, rows)
         write_blocks(output, blocks, list(fitted.get_feature_names_out()))
 
 
@@ -206,19 +229,24 @@ def _load(path: Path) -> Any:
 
 
 def _check_output(
-    path: Path | None, suffixes: Sequence[str] = (), table: Path | None = None
+    path: Path | None, suffixes: Sequence[str] = (), table: Sequence[Path] = ()
 ) -> None:
     """Refuse, before any work, an output that can't be written or that a command doesn't make.
 
-    Nor may it be the table that is read.
+    Nor may it be a file of the table that is read.
     """
-    from rbig_numba.tables import SUFFIXES, check_suffix
+    from rbig_numba.tables import SUFFIXES, check_suffix, find_parts
 
     if path is not None:
         check_suffix(path, suffixes or SUFFIXES)
         target = check_writable(path)
-        if table is not None and target == Path(os.path.realpath(as_path(table))):
+        if table and any(target == Path(os.path.realpath(p.path)) for p in find_parts(table)):
             raise ValueError(f"{path} is the table that is read: name another output")
+
+
+def _columns(text: str) -> list[str]:
+    """Return names that stand between commas; one that holds commas stands in quotes."""
+    return next(csv.reader([text], skipinitialspace=True), [])
 
 
 def _exporter() -> Any:

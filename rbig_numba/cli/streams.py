@@ -4,44 +4,38 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rbig_numba.checks.seeds import random_state_of
-from rbig_numba.tables import BLOCK_ROWS, as_arrow, open_table, table_writer
+from rbig_numba.checks.validation import check_finite
+from rbig_numba.tables import BLOCK_ROWS, as_arrow, table_writer
 
 if TYPE_CHECKING:
     from rbig_numba.estimators.density import DensityEstimator
+    from rbig_numba.tables import TableFile
 
 
 def map_blocks(
-    function: Callable[[Any], np.ndarray], path: Path, *, named: bool = True
+    function: Callable[[Any], np.ndarray], table: TableFile, *, named: bool = True
 ) -> Iterator[np.ndarray]:
     """Yield function(block) of each block of a table, with names for the estimator to compare."""
-    table, start = open_table(path), 0
+    start = 0
     for rows in table.blocks(BLOCK_ROWS):
         given = as_arrow(rows, table.names) if named and table.names else rows
         try:
-            with _once(first=start == 0):
+            with warnings.catch_warnings():
+                # Whoever opened the table was told once that only one side has names.
+                warnings.filterwarnings("ignore", "X .* feature names", UserWarning)
                 result = function(given)
         except ValueError as error:
             # The estimator counts from the first row of what it got.
-            where = f", rows {start} to {start + len(rows) - 1}, counted from there" * (start > 0)
-            raise ValueError(f"{path}{where}: {error}") from error
+            check_finite(rows, table.names, table.label, start, table.place)
+            raise ValueError(f"{table.label}: {error}") from error
         yield result
         start += len(rows)
-
-
-@contextmanager
-def _once(*, first: bool) -> Iterator[None]:
-    """Drop what scikit-learn warns of for each block alike: names on one side only."""
-    with warnings.catch_warnings():
-        if not first:
-            warnings.filterwarnings("ignore", "X .* feature names", UserWarning)
-        yield
 
 
 def sampled_blocks(

@@ -28,7 +28,10 @@ class DensityEstimator(DensityMixin, BaseEstimator):
     def score_samples(self, X: Any) -> Any:
         """Return log p(x) (N,) of rows (N, D), in nats per row, float64.
 
-        X may be what `fit` takes; a Dask collection gives a lazy Dask array.
+        With `columns` it is a probability as to atoms, values that repeat, and a density as to all
+        else, in the table's units; -inf for a row with a value that its column can't hold.
+        X may be what `fit` takes; of files the columns of the fit are taken, by name. A Dask
+        collection gives a lazy Dask array.
         """
         check_is_fitted(self)
         return self._apply(self._density.log_prob, X, scalar=True)
@@ -37,6 +40,8 @@ class DensityEstimator(DensityMixin, BaseEstimator):
         """Return the (weighted) mean log-density of rows (N, D), in nats per row."""
         log_prob = np.asarray(self.score_samples(X))
         weights = check_weights(sample_weight, len(log_prob))
+        if weights is not None:
+            weights = weights / weights.max()  # sums of 1e308 overflow
         return float(np.average(log_prob, weights=weights))
 
     def sample(
@@ -54,6 +59,11 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             Rows of a partition of a lazy Dask array; without it the rows are drawn at once, as a
             NumPy array. The two draw different rows.
 
+        Returns
+        -------
+        ndarray, or DataFrame if one was fitted with `columns`
+            Its names, order and types; columns that are left out are missing.
+
         Raises
         ------
         ValueError, TypeError
@@ -66,9 +76,18 @@ class DensityEstimator(DensityMixin, BaseEstimator):
             check_number("chunks", chunks, Integral, 1)
             from rbig_numba.chunks.cluster import sample_partitions
 
+            if self.columns_ is not None:
+                raise ValueError("chunks: a model with columns_ draws no Dask arrays; leave it out")
             shape = (n_samples, self.n_features_in_)
             return sample_partitions(self._density.sample, shape, chunks, random_state)
-        return self._density.sample(n_samples, random_state, self.n_jobs)
+        return self._drawn(self._density.sample(n_samples, random_state, self.n_jobs))
+
+    def _drawn(self, rows: np.ndarray) -> Any:
+        if self.columns_ is None:
+            return rows
+        from rbig_numba.estimators.encoded import drawn
+
+        return drawn(self.columns_, rows)
 
     def _apply(
         self, function: Callable[..., np.ndarray], X: Any, *, scalar: bool, holes: bool = False

@@ -14,7 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from rbig_numba.checks.parameters import check_number
 from rbig_numba.checks.seeds import random_state_of
 from rbig_numba.estimators.density import DensityEstimator
-from rbig_numba.estimators.rbig import RBIG, described, plain_parameters, restored
+from rbig_numba.estimators.metadata import described, plain_parameters, restored
+from rbig_numba.estimators.rbig import RBIG
 from rbig_numba.files import AnyPath, as_path
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class RBIGEnsemble(DensityEstimator):
         Rows, held-out ones included, those of weight 0 not.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Their names, if `fit` got names.
+    columns_ : Columns or None
+        Kinds of columns, the same for all fits: see `RBIG`.
 
     Examples
     --------
@@ -92,8 +95,8 @@ class RBIGEnsemble(DensityEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (N, D), path, or Dask array or DataFrame
-            As `RBIG.fit` takes them; a path is read once for each model.
+        X : array-like of shape (N, D), path(s), TableFile, or Dask array or DataFrame
+            As `RBIG.fit` takes them; files are read once for each model.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), default=None
@@ -170,7 +173,7 @@ class RBIGEnsemble(DensityEstimator):
     def _assemble(self, members: list[RBIG]) -> RBIGEnsemble:
         """Take fitted models over, with what they tell of the columns."""
         self.__dict__.pop("feature_names_in_", None)
-        for name in ("n_features_in_", "n_samples_fit_", "feature_names_in_"):
+        for name in ("n_features_in_", "n_samples_fit_", "feature_names_in_", "columns_"):
             if hasattr(members[0], name):
                 setattr(self, name, getattr(members[0], name))
         self.estimators_ = members

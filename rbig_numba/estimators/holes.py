@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from numbers import Integral
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from rbig_numba.checks.containers import is_lazy, unwrapped
+from rbig_numba.checks.containers import is_lazy, is_stored, unwrapped
 from rbig_numba.checks.parameters import check_number
 from rbig_numba.checks.seeds import random_state_of
 from rbig_numba.estimators.density import DensityEstimator
+from rbig_numba.tables import TableFile
 
 if TYPE_CHECKING:
     from rbig_numba.flow import Flow
@@ -107,5 +107,4 @@ class HolesDensity(DensityEstimator):
 
 def _is_remote(X: Any) -> bool:
     """Whether a table is a file or a Dask collection, whose rows must be whole."""
-    X = unwrapped(X)
-    return is_lazy(X) or isinstance(X, Path)
+    return is_stored(X) or isinstance(X, TableFile) or is_lazy(unwrapped(X))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from rbig_numba.checks.columns import as_floats, check_frame, check_kind, check_shape, is_frame
-from rbig_numba.checks.containers import is_lazy, unwrapped
+from rbig_numba.checks.containers import is_lazy, is_stored, unwrapped
 from rbig_numba.checks.holes import as_nan, check_columns_there, check_not_infinite, whole_rows
 from rbig_numba.checks.validation import check_finite, check_weights
 from rbig_numba.checks.weighting import as_counts
@@ -20,7 +19,7 @@ from rbig_numba.chunks.block import Split
 from rbig_numba.chunks.local import load_local
 from rbig_numba.chunks.sources import ArraySource, FileSource, MappedSource
 from rbig_numba.fitting.splitting import Rows
-from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, open_table
+from rbig_numba.tables import BLOCK_ROWS, TableFile, arrow_rows, as_arrow, check_columns, find_table
 
 
 def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows]:
@@ -31,14 +30,14 @@ def loader(estimator: Any, X: Any, sample_weight: Any) -> Callable[[Split], Rows
     ValueError, TypeError
         For tables that can't be fitted; what only a walk over the rows can tell, the loader raises.
     """
-    X = unwrapped(X)
+    X = find_table(X) if is_stored(X) else unwrapped(X)
     if getattr(estimator, "missing", None) in ("drop", "model"):
         return _holes_loader(estimator, X, sample_weight)
     if is_lazy(X):
         return _lazy_loader(estimator, X, unwrapped(sample_weight))
-    if isinstance(X, Path):
+    if isinstance(X, TableFile):
         source: ArraySource | FileSource | MappedSource = FileSource(
-            _open(estimator, X, fitting=True)
+            choose(estimator, X, fitting=True)
         )
     elif isinstance(X, np.memmap) and X.filename:  # copies of one are mere arrays
         check_kind(X.dtype)
@@ -84,20 +83,23 @@ def apply(
 ) -> Any:
     """Return function(rows, n_jobs) of a table; with holes that of an array may have some.
 
-    Of a path block by block; of a Dask collection lazily, and on one thread per partition.
+    Of files block by block; of a Dask collection lazily, and on one thread per partition.
     """
-    X = unwrapped(X)
+    if estimator.columns_ is not None:
+        from rbig_numba.estimators import encoded
+
+        return encoded.apply(estimator.columns_, X, function, estimator.n_jobs, scalar=scalar)
+    X = find_table(X) if is_stored(X) else unwrapped(X)
     if is_lazy(X):
         from rbig_numba.chunks.cluster import map_partitions
 
         return map_partitions(
             _Checked(function), _lazy_numbers(estimator, X, fitting=False), scalar=scalar
         )
-    if isinstance(X, Path):
-        table = _open(estimator, X, fitting=False)
-        label, start, parts = str(table.path), 0, []
+    if isinstance(X, TableFile):
+        table, start, parts = choose(estimator, X, fitting=False), 0, []
         for rows in table.blocks(BLOCK_ROWS):
-            check_finite(rows, table.names, label, start)
+            check_finite(rows, table.names, table.label, start, table.place)
             parts.append(function(rows, estimator.n_jobs))
             start += len(rows)
         return np.concatenate(parts)
@@ -115,7 +117,7 @@ def check_rows(estimator: Any, X: Any, *, fitting: bool, holes: bool = False) ->
         For text, dates, complex, empty or ragged tables, other columns than those fitted, and NaN,
         masked cells or infinity (with the columns and the number of rows).
     """
-    if holes and (is_lazy(X) or isinstance(X, Path)):
+    if holes and (is_lazy(X) or isinstance(X, TableFile)):
         raise ValueError(
             f"missing={estimator.missing!r} is not available for files and Dask collections yet: "
             "read the table into memory"
@@ -179,8 +181,20 @@ class _Checked:
         return self.function(rows, 1)
 
 
-def _open(estimator: Any, path: Path, *, fitting: bool) -> TableFile:
-    table = open_table(path)
+def choose(
+    estimator: Any, table: TableFile, *, fitting: bool, drop: Sequence[str] = ()
+) -> TableFile:
+    """Return a table in files with the columns to read; keep or compare them.
+
+    A fitted model takes its own, by name where both have names.
+
+    Raises
+    ------
+    ValueError
+        If columns are missing or hold no numbers.
+    """
+    names = None if fitting else getattr(estimator, "feature_names_in_", None)
+    table = table.select(None if names is None or table.names is None else list(names), drop)
     head = np.empty((0, table.n_features))
     named = head if table.names is None else as_arrow(head, table.names)
     validate_data(estimator, named, reset=fitting, skip_check_array=True)

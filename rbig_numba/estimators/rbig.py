@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     clone,
@@ -20,10 +19,12 @@ from rbig_numba.checks.parameters import check_parameters
 from rbig_numba.checks.seeds import random_state_of
 from rbig_numba.checks.validation import check_latent
 from rbig_numba.estimators.holes import HolesDensity
+from rbig_numba.estimators.metadata import described, restored
 from rbig_numba.files import AnyPath, as_path
 
 if TYPE_CHECKING:
     from rbig_numba.chunks.local import LocalRows
+    from rbig_numba.columns.schema import Columns
     from rbig_numba.flow import Flow
     from rbig_numba.profile import Report
 
@@ -78,6 +79,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
     verbose : bool, default=False
         Show a progress bar with the held-out log-likelihood and what is being done; a line every
         two seconds where stderr is no terminal.
+    columns : None, "auto", dict or Columns, default=None
+        What columns hold: whole numbers, zeros among other numbers, bounds, angles, classes, text.
+        None takes all for continuous numbers; "auto" proposes a kind for each, a dict gives those
+        of some by name or number, {"rain": "spike"}, and `rbig_numba.columns.Columns` those of all.
+        Log-densities are then probabilities where values repeat, and samples hold valid values
+        (docs/columns.md).
     missing : {None, "error", "drop", "model"}, default=None
         What to do with missing cells: NaN, None, NA, null and masked ones, of tables in memory.
         "error", and None, refuse them. "drop" fits whole rows only, and warns of how many others
@@ -87,6 +94,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
 
     Attributes
     ----------
+    columns_ : Columns or None
+        The kinds of columns, learned; None without `columns`.
     flow_ : Flow
         The fitted bijections.
     history_ : list of dict
@@ -122,6 +131,8 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
     (1000,)
     """
 
+    columns_: Columns | None
+
     def __init__(
         self,
         n_blocks: int = 50,
@@ -137,6 +148,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
         random_state: Any = None,
         n_jobs: int | None = -1,
         verbose: bool = False,
+        columns: Any = None,
         missing: str | None = None,
     ) -> None:
         self.n_blocks = n_blocks
@@ -151,6 +163,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.columns = columns
         self.missing = missing
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> RBIG:
@@ -158,12 +171,13 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
 
         Parameters
         ----------
-        X : array-like of shape (N, D), path, or Dask array or DataFrame
+        X : array-like of shape (N, D), path(s), TableFile, or Dask array or DataFrame
             Continuous numbers, N >= 2; no column constant. Arrays, DataFrames (pandas, Polars),
             Arrow tables and xarray.DataArray are copied once, in float32 if they have it;
-            booleans are 0 and 1. Memory-mapped arrays and .csv, .parquet and .npy files are
-            read once, block by block, into a temporary file in TMPDIR, so that memory does not
-            grow with N. A Dask collection stays on its workers.
+            booleans are 0 and 1. Memory-mapped arrays and files (CSV, Parquet, Arrow, .npy; a
+            folder, a glob or a list of paths; `rbig_numba.tables.open_table` leaves columns out)
+            are read once, block by block, into a temporary file in TMPDIR, so that memory does
+            not grow with N. A Dask collection stays on its workers.
         y : None
             Ignored.
         sample_weight : array-like of shape (N,), default=None
@@ -229,10 +243,23 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
         from rbig_numba.fitting.splitting import split_rows
         from rbig_numba.missing.fitting import fit_holes
         from rbig_numba.profile import TimeIsUp, deadline_in, within
+        from rbig_numba.threads import one_blas_thread
 
         deadline, started = deadline_in(self.max_seconds), time.perf_counter()
-        load = inputs.loader(self, X, sample_weight)
-        names = getattr(self, "feature_names_in_", None)
+        asked = self.columns if fitted is None else fitted.columns_
+        names: Any = None
+        if asked is None:
+            load, self.columns_ = inputs.loader(self, X, sample_weight), None
+            names = getattr(self, "feature_names_in_", None)
+        elif self.missing in ("drop", "model"):
+            raise ValueError(
+                f"missing={self.missing!r} takes no columns yet: leave one of them out"
+            )
+        else:
+            from rbig_numba.estimators import encoded
+
+            load, self.columns_ = encoded.loader(self, X, sample_weight, asked, random_state)
+            names = [entry.name for entry in self.columns_.kept]
         start: tuple = ()
         history: list[dict] = []
         if fitted is not None:
@@ -248,7 +275,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
             self.n_jobs,
         )
         fraction = self.validation_fraction
-        with _progress(plan.n_blocks, verbose=self.verbose) as report:
+        with one_blas_thread, _progress(plan.n_blocks, verbose=self.verbose) as report:
             split, rows = split_rows(load, sample_size(plan), fraction, random_state, names)
             reading = time.perf_counter() - started
             if self.missing == "model":
@@ -270,8 +297,10 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
     def transform(self, X: Any) -> Any:
         """Map rows (N, D) to latent rows (N, D), which are N(0, I) if the fit is good.
 
-        Rows must be whole: `impute` fills holes. X may be what `fit` takes; a Dask collection gives
-        a lazy Dask array.
+        Rows must be whole: `impute` fills holes. X may be what `fit` takes; of files the columns of
+        the fit are taken, by name. A Dask collection gives a lazy Dask array. With `columns`, D
+        counts columns that are not left out, and an atom lies in its jump where the row's number
+        says: the fitted table has the latent rows that the fit saw.
         """
         check_is_fitted(self)
 
@@ -280,11 +309,12 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
 
         return self._apply(latent, X, scalar=False)
 
-    def inverse_transform(self, Z: Any) -> np.ndarray:
-        """Map latent rows (N, D) back to rows (N, D)."""
+    def inverse_transform(self, Z: Any) -> Any:
+        """Map latent rows (N, D) back to rows (N, D), of the fitted table's kind with `columns`."""
         check_is_fitted(self)
-        latent = check_latent(Z, self.n_features_in_)
-        return self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
+        latent = check_latent(Z, self._n_features_out)
+        rows = self.flow_.inverse(latent, self.n_jobs)[0].astype(latent.dtype, copy=False)
+        return self._drawn(rows)
 
     def save(self, path: AnyPath) -> None:
         """Write the fitted model to one file, without pickle; see `rbig_numba.storage`.
@@ -314,44 +344,7 @@ class RBIG(ClassNamePrefixFeaturesOutMixin, TransformerMixin, HolesDensity):
 
     @property
     def _n_features_out(self) -> int:
-        return self.n_features_in_
-
-
-def described(model: RBIG) -> dict[str, Any]:
-    """Return what a file holds of a fitted model beside its flow, as JSON values."""
-    names = getattr(model, "feature_names_in_", None)
-    return {
-        "parameters": plain_parameters(model),
-        "history": model.history_,
-        "n_features_in": model.n_features_in_,
-        "n_samples_fit": model.n_samples_fit_,
-        "feature_names_in": None if names is None else list(names),
-    } | ({"missing": model.missing_.tolist()} if hasattr(model, "missing_") else {})
-
-
-def restored(cls: type[RBIG], flow: Flow, metadata: dict[str, Any]) -> RBIG:
-    """Return the fitted model of a flow and of what `described` told."""
-    model = cls(**metadata["parameters"])
-    model.flow_, model.history_ = flow, metadata["history"]
-    model.n_features_in_ = metadata["n_features_in"]
-    model.n_samples_fit_ = metadata["n_samples_fit"]
-    if metadata["feature_names_in"] is not None:
-        model.feature_names_in_ = np.array(metadata["feature_names_in"], dtype=object)
-    if "missing" in metadata:
-        model.missing_ = np.array(metadata["missing"])
-    return model
-
-
-def plain_parameters(estimator: BaseEstimator) -> dict[str, Any]:
-    """Return the parameters, those of nested estimators left out, as JSON values."""
-    parameters = estimator.get_params(deep=False)
-    if not isinstance(parameters["random_state"], (int, np.integer)):
-        parameters["random_state"] = None
-    return {k: _plain(v) for k, v in parameters.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
+        return self.flow_.n_features
 
 
 def _progress(n_blocks: int, *, verbose: bool) -> AbstractContextManager[Report]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from rbig_numba.checks.callers import user_level
-from rbig_numba.checks.columns import column_names, listed
+from rbig_numba.checks.columns import column_names
+from rbig_numba.listing import listed
 from rbig_numba.statistics import Moments, Sample
 
 # Share of rows that one value may have in a continuous column, and the fewest rows that tell.
@@ -38,13 +40,13 @@ def warn_of_ties(sample: Sample, names: Sequence[str] | None) -> None:
         _warn(
             f"columns {listed(column_names(np.flatnonzero(whole), names))} hold whole numbers: "
             "they have probabilities, not a density, and log-densities there depend on the least "
-            "width of a component; add uniform noise of one step to compare models"
+            'width of a component; RBIG(columns="auto") gives them probabilities'
         )
     if len(spikes):
         _warn(
             f"one value makes up {shares[spikes].max():.0%} of the rows in column "
             f"{listed(column_names(spikes, names))}: log-densities near it are as high as the "
-            "least width of a component lets them be; read them as ranks"
+            'least width of a component lets them be; RBIG(columns="auto") gives it a probability'
         )
 
 
@@ -69,6 +71,8 @@ def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
         return
     scale = np.sqrt(np.diag(covariance)[varying])
     correlation = covariance[np.ix_(varying, varying)] / np.outer(scale, scale)
+    if _is_wide(correlation, len(varying) / MAX_CONDITION):
+        return
     variances, axes = np.linalg.eigh(correlation)
     condition = variances[-1] / max(variances[0], np.finfo(float).eps)
     if condition > MAX_CONDITION:
@@ -78,6 +82,14 @@ def warn_of_collinearity(moments: Moments, names: Sequence[str] | None) -> None:
             f"number {condition:.0e}): rows lie near a plane, across which log-densities are as "
             "high as the least width of a component lets them be; drop one of the columns"
         )
+
+
+def _is_wide(correlation: np.ndarray, least: float) -> bool:
+    """Whether all eigenvalues are above some number, in a tenth of the time that it takes them."""
+    with suppress(np.linalg.LinAlgError):
+        np.linalg.cholesky(correlation - least * np.eye(len(correlation)))
+        return True
+    return False
 
 
 def _warn(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -74,11 +75,12 @@ class Contest:
         self.gains: dict[str, float] = {}
         self.effort = Effort()
         self.kinds: list[str] = []
+        self.taken: list[str] = []
 
     def winner(
         self, latents: Latents, moments: Moments, number: int, seconds: dict[str, float]
     ) -> Finish | None:
-        """Return what finishes block `number`, None if none gains.
+        """Return what finishes block `number`, which is taken, or None if none gains.
 
         Parameters
         ----------
@@ -91,11 +93,18 @@ class Contest:
         seconds : dict of str to float
             Thread-seconds by stage, added to.
         """
-        search = self._search(latents, moments, number, seconds)
+        search = self._search(latents, moments, self.taken, seconds)
+        kind, finish = self._next(search, number)
+        self.taken.append(kind)
+        return finish
+
+    def _next(self, search: Search, number: int) -> tuple[str, Finish | None]:
+        """Return the kind of the next block, and what finishes it."""
+        n_columns = len(search.moments.mean)
         if self.plan.blocks == "classic":
-            return self._found("mixture", search)
+            return "mixture", self._found("mixture", search)
         if number == 0:
-            self.gains = dict.fromkeys(competing(len(moments.mean)), np.inf)
+            self.gains = dict.fromkeys(competing(n_columns), np.inf)
             if self.plan.blocks != "auto":
                 self.kinds = list(self.plan.blocks)
             elif self.fresh:
@@ -104,13 +113,13 @@ class Contest:
             kind = self.kinds.pop(0)
             finish = self._found(kind, search)
             if finish is not None:
-                return finish
-            if len(moments.mean) >= WIDE:  # a search of 300 columns takes seconds
+                return kind, finish
+            if n_columns >= WIDE:  # a search of 300 columns takes seconds
                 self.gains.pop(kind, None)
-        finish = self._best_kind(search) if self.plan.blocks == "auto" else None
+        kind, finish = self._best_kind(search) if self.plan.blocks == "auto" else ("", None)
         if finish is None and number == 0 and self.fresh:
-            finish = self._found("mixture", search)
-        return finish
+            kind, finish = "mixture", self._found("mixture", search)
+        return kind, finish
 
     def _found(self, kind: str, search: Search) -> Finish | None:
         """Search for a block of a kind, for some of the time left: None if that is too short."""
@@ -121,12 +130,15 @@ class Contest:
         return None
 
     def _search(
-        self, latents: Latents, moments: Moments, number: int, seconds: dict[str, float]
+        self,
+        latents: Latents,
+        moments: Moments,
+        kinds: Sequence[str],
+        seconds: dict[str, float],
     ) -> Search:
-        first = number == 0 and self.fresh
-        return Search(
-            self.plan, self.random_state, latents, moments, first, NEVER, self.effort, seconds
-        )
+        first = not kinds and self.fresh
+        draws = self.random_state
+        return Search(self.plan, draws, latents, moments, kinds, first, NEVER, self.effort, seconds)
 
     def _best_opening(self, search: Search) -> tuple[str, ...]:
         """Return the first blocks: those with the best density, fitted to a few rows of the sample.
@@ -151,20 +163,21 @@ class Contest:
         latents, moments = search.latents.first(n_rows), search.moments
         effort = Effort(OPENING_WORK)
         for number, kind in enumerate(opening):
-            trial = self._search(latents, moments, number, search.seconds)
+            trial = self._search(latents, moments, opening[:number], search.seconds)
             finish = self._found(kind, replace(trial, effort=effort))
             if finish is not None:
                 latents = latents.moved(finish(latents.train.gather, other_rows=False))
                 moments = latents.train.moments
         return latents.judges.log_prob
 
-    def _best_kind(self, search: Search) -> Finish | None:
-        """Return what finishes the block that surely gains most on the judging rows.
+    def _best_kind(self, search: Search) -> tuple[str, Finish | None]:
+        """Return the kind that surely gains most on the judging rows, and what finishes it.
 
         Lazily (Minoux 1978, "Accelerated greedy algorithms"): a kind that gained less in an
         earlier round than another one gains now is not searched again.
         """
-        best, best_gain = None, self.plan.tol
+        best: Finish | None = None
+        best_kind, best_gain = "", self.plan.tol
         for kind in sorted(self.gains, key=self.gains.__getitem__, reverse=True):
             if self.gains[kind] <= best_gain:
                 break
@@ -178,8 +191,8 @@ class Contest:
                     raise
                 break
             if self.gains[kind] > best_gain:
-                best, best_gain = finish, self.gains[kind]
-        return best
+                best_kind, best, best_gain = kind, finish, self.gains[kind]
+        return best_kind, best
 
     def _gain(self, finish: Finish, latents: Latents) -> float:
         block = finish(latents.train.gather, other_rows=False)

@@ -61,32 +61,43 @@ def conditionals(means, log_scales, slopes, log_sizes):
 def fill_shifts(columns, slopes, shifts, n):
     """Fill shifts (K, RUN) of the first n rows of columns (D, RUN): their sums times slopes (K, j).
 
-    Columns are indexed where they lie, four or eight a pass: a slice of each, for each component,
-    takes as long as 16 multiply-adds of every row.
+    Two shapes and eight columns a pass: rows, which leave the first-level cache in between, are
+    read half as often, and 37 columns take two thirds of the time. Columns are indexed where they
+    lie: a slice of each, for each component, takes as long as 16 multiply-adds of every row.
     """
-    for k in range(slopes.shape[0]):
-        factors, done = slopes[k], slopes.shape[1] % 4
+    aligned_stack()
+    for first in range(0, slopes.shape[0], 2):
+        k, m = first, min(first + 1, slopes.shape[0] - 1)
+        one, two, done = slopes[k], slopes[m], 0
         for i in range(n):
-            shifts[k, i] = 0.0
-        for d in range(done):
-            a = factors[d]
+            shifts[k, i], shifts[m, i] = 0.0, 0.0
+        while done + 8 <= one.size:
+            a, b, c, d = one[done], one[done + 1], one[done + 2], one[done + 3]
+            e, f, g, h = one[done + 4], one[done + 5], one[done + 6], one[done + 7]
+            p, q, r, s = two[done], two[done + 1], two[done + 2], two[done + 3]
+            t, u, v, w = two[done + 4], two[done + 5], two[done + 6], two[done + 7]
             for i in range(n):
-                shifts[k, i] += a * columns[d, i]
-        while done + 8 <= factors.size:
-            a, b, c, d = factors[done], factors[done + 1], factors[done + 2], factors[done + 3]
-            e, f, g, h = factors[done + 4], factors[done + 5], factors[done + 6], factors[done + 7]
-            for i in range(n):
-                half = (shifts[k, i] + a * columns[done, i]) + b * columns[done + 1, i]
-                half = (half + c * columns[done + 2, i]) + d * columns[done + 3, i]
-                half = (half + e * columns[done + 4, i]) + f * columns[done + 5, i]
-                shifts[k, i] = (half + g * columns[done + 6, i]) + h * columns[done + 7, i]
+                x0, x1, x2 = columns[done, i], columns[done + 1, i], columns[done + 2, i]
+                x3, x4, x5 = columns[done + 3, i], columns[done + 4, i], columns[done + 5, i]
+                x6, x7 = columns[done + 6, i], columns[done + 7, i]
+                here = (((shifts[k, i] + a * x0) + b * x1) + c * x2) + d * x3
+                there = (((shifts[m, i] + p * x0) + q * x1) + r * x2) + s * x3
+                shifts[k, i] = (((here + e * x4) + f * x5) + g * x6) + h * x7
+                shifts[m, i] = (((there + t * x4) + u * x5) + v * x6) + w * x7
             done += 8
-        while done < factors.size:
-            a, b, c, d = factors[done], factors[done + 1], factors[done + 2], factors[done + 3]
+        while done + 2 <= one.size:
+            a, b, c, d = one[done], one[done + 1], two[done], two[done + 1]
             for i in range(n):
-                half = (shifts[k, i] + a * columns[done, i]) + b * columns[done + 1, i]
-                shifts[k, i] = (half + c * columns[done + 2, i]) + d * columns[done + 3, i]
-            done += 4
+                x0, x1 = columns[done, i], columns[done + 1, i]
+                here, there = shifts[k, i] + a * x0, shifts[m, i] + c * x0
+                shifts[k, i], shifts[m, i] = here + b * x1, there + d * x1
+            done += 2
+        if done < one.size:
+            a, b = one[done], two[done]
+            for i in range(n):
+                x = columns[done, i]
+                here, there = shifts[k, i] + a * x, shifts[m, i] + b * x
+                shifts[k, i], shifts[m, i] = here, there
 
 
 @kernel

@@ -145,6 +145,7 @@ class Lead:
             random_state=self.random_state,
             latents=latents,
             moments=moments,
+            kinds=(),
             first=True,
             deadline=NEVER,
             effort=self.effort,

@@ -1,36 +1,31 @@
-"""Tables that pyarrow reads: CSV and Parquet."""
+"""Tables that pyarrow reads in batches of named columns."""
 
 from __future__ import annotations
 
+import copy
 import json
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from rbig_numba.files import AnyPath
-from rbig_numba.tables.checks import check_columns, check_header, one_line
-from rbig_numba.tables.file import TableFile
-
-# A line must fit into a block. Arrow reads 32 of them ahead, which takes 64 MB of memory: blocks of
-# 4 MB take 200 MB, and are no faster.
-CSV_BLOCK_BYTES = 1 << 20
-# Small, for each column has its own: a table of 20 columns in one row group of 300 MB takes 90 MB.
-PARQUET_BUFFER_BYTES = 1 << 18
-PARQUET_BATCH_ROWS = 1 << 14
+from rbig_numba.tables.checks import check_numbers, check_suffix, check_twice, one_line
+from rbig_numba.tables.file import OneFile, refilled
 
 UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError, json.JSONDecodeError)
+EXAMPLE_ROWS, EXAMPLE_LENGTH = 1024, 60
 
 
-def arrow_rows(table: pa.Table) -> np.ndarray:
+def arrow_rows(table: pa.Table | pa.RecordBatch) -> np.ndarray:
     """Return a table of numbers as rows (N, D), float32 if every column is, else float64."""
-    rows = np.empty(table.shape, dtype=_float_type(table.schema), order="F")
-    _fill(rows, table)
+    rows = np.empty((table.num_rows, table.num_columns), dtype=_float_type(table.schema), order="F")
+    kind = pa.from_numpy_dtype(rows.dtype)
+    for j, column in enumerate(table.columns):
+        # Unchecked, for whole numbers above 2**53 take the nearest double, as NumPy does.
+        rows[:, j] = column.cast(kind, safe=False)
     return rows
 
 
@@ -39,52 +34,70 @@ def _float_type(schema: pa.Schema) -> np.dtype:
     return np.dtype(np.float32 if single else np.float64)
 
 
-def _fill(rows: np.ndarray, table: pa.Table | pa.RecordBatch) -> None:
-    kind = pa.from_numpy_dtype(rows.dtype)
-    for j, column in enumerate(table.columns):
-        # Unchecked, for whole numbers above 2**53 take the nearest double, as NumPy does.
-        rows[:, j] = column.cast(kind, safe=False)
-
-
-class ArrowFile(TableFile):
+class ArrowFile(OneFile):
     """A table of named columns that comes in batches of any number of rows.
 
-    A subclass checks the file in `_inspect` and reads it in `_open`.
+    What pandas wrote as the index of a frame is no column of it.
+    A subclass looks at the file in `_inspect` and reads it in `_open`.
+
+    Attributes
+    ----------
+    schema : Schema
+        All columns of the file, text and dates too.
     """
 
     names: list[str]
+    schema: pa.Schema
 
     def __init__(self, path: AnyPath) -> None:
         super().__init__(path)
         try:
             schema, self.n_rows = self._inspect()
-            self.names = schema.names  # decoded, and found broken, only here
+            index = (schema.pandas_metadata or {}).get("index_columns", [])
+            self.schema = pa.schema([field for field in schema if field.name not in index])
+            self.names = self.schema.names  # decoded, and found broken, only here
         except UNREADABLE as error:
             raise ValueError(self._unreadable(error)) from error
-        self.dtype = _float_type(schema)
-        self.n_features = len(self.names)
+        self.n_features, self.dtype = len(self.names), _float_type(self.schema)
 
     @abstractmethod
     def _inspect(self) -> tuple[pa.Schema, int | None]:
-        """Return the columns that were checked and the number of rows, if the file tells it."""
+        """Return all columns and the number of rows, None for some but how many is not known."""
 
     @abstractmethod
     def _open(self, n_rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield batches, of n_rows rows at most if that can be chosen."""
+        """Yield batches of the columns `names`, of n_rows rows at most if that can be chosen."""
+
+    def _take(self, names: list[str] | None) -> None:
+        self.names = self.names if names is None else names
+        check_twice(self.label, [name for name in self.schema.names if name in set(self.names)])
+        chosen = pa.schema([self.schema.field(name) for name in self.names])
+        check_numbers(self.label, chosen, self._example)
+        self.n_features, self.dtype = len(self.names), _float_type(chosen)
+
+    def _example(self, name: str) -> str:
+        """Return, for a message, a cell that makes a column none of numbers, and its place."""
+        column = copy.copy(self)
+        column.names = [name]
+        for batch in column._batches(EXAMPLE_ROWS):
+            for row, cell in enumerate(batch.column(0).to_pylist()):
+                if isinstance(cell, bytes):
+                    cell = cell.decode("utf-8", "replace")
+                if self._is_odd(cell):
+                    text = repr(cell) if isinstance(cell, str) else str(cell)
+                    return f" ({text[:EXAMPLE_LENGTH]} in {self._place(row)})"
+            break
+        return ""
+
+    def _is_odd(self, cell: Any) -> bool:
+        return cell is not None
+
+    def _place(self, row: int) -> str:
+        return f"row {row}"
 
     def _blocks(self, n_rows: int) -> Iterator[np.ndarray]:
-        block, filled = self._empty(n_rows), 0
-        for batch in self._batches(n_rows):
-            start = 0
-            while start < len(batch):
-                part = batch.slice(start, n_rows - filled)
-                _fill(block[filled : filled + len(part)], part)
-                start, filled = start + len(part), filled + len(part)
-                if filled == n_rows:
-                    yield block
-                    block, filled = self._empty(n_rows), 0
-        if filled:
-            yield np.asfortranarray(block[:filled])
+        rows = map(arrow_rows, self._batches(n_rows))
+        return refilled(rows, n_rows, self.n_features, self.dtype)
 
     def _batches(self, n_rows: int) -> Iterator[pa.RecordBatch]:
         done = 0
@@ -101,79 +114,5 @@ class ArrowFile(TableFile):
 
     def _unreadable(self, error: Exception, done: int = 0) -> str:
         where = f" after {done} rows" if done else ""
-        suffix = self.path.suffix.lower()
+        suffix = check_suffix(self.path)
         return f"{self.path}: not a readable {suffix} table{where}: {one_line(error)}"
-
-    def _empty(self, n_rows: int) -> np.ndarray:
-        return np.empty((n_rows, self.n_features), dtype=self.dtype, order="F")
-
-
-class CsvFile(ArrowFile):
-    """A CSV file with a line of names.
-
-    The first block shows what the columns hold; then all are read as float64, for a column may
-    begin with whole numbers or empty cells and go on otherwise. Only true and false stay so.
-    """
-
-    _types: dict[str, pa.DataType]
-
-    def _inspect(self) -> tuple[pa.Schema, None]:
-        with self._reader() as reader:
-            schema = reader.schema
-            self.names = schema.names  # an error of a later block names its column
-            check_header(self.path, schema)
-            check_columns(self.path, schema, n_rows=int(any(len(batch) for batch in reader)))
-        self._types = {
-            field.name: field.type if pa.types.is_boolean(field.type) else pa.float64()
-            for field in schema
-        }
-        return pa.schema(self._types), None
-
-    def _open(self, n_rows: int) -> Iterator[pa.RecordBatch]:
-        with self._reader(column_types=self._types) as reader:
-            yield from reader
-
-    def _reader(self, **conversion: Any) -> pa.csv.CSVStreamingReader:
-        # With threads it is no faster, and its errors don't say the line.
-        return pa.csv.open_csv(
-            self.path,
-            read_options=pa.csv.ReadOptions(block_size=CSV_BLOCK_BYTES, use_threads=False),
-            convert_options=pa.csv.ConvertOptions(**conversion),
-        )
-
-    def _unreadable(self, error: Exception, done: int = 0) -> str:
-        bad = re.search(r"CSV column #(\d+): Row #(\d+): .* invalid value '(.*)'", one_line(error))
-        if "straddling" in str(error):
-            return f"{self.path}: there is a line of more than {CSV_BLOCK_BYTES} bytes"
-        if bad is None:
-            return super()._unreadable(error, done).replace("Row #", "line ")
-        column, line, value = bad.groups()
-        return f"{self.path}: line {line}, column {self.names[int(column)]!r}: no number: {value!r}"
-
-
-class ParquetFile(ArrowFile):
-    """A Parquet file, its row groups read through small buffers, for they may be of any size.
-
-    What pandas wrote as the index of a frame is no column of it.
-    """
-
-    def _inspect(self) -> tuple[pa.Schema, int]:
-        with self._file() as file:
-            schema, n_rows = file.schema_arrow, file.metadata.num_rows
-        index = (schema.pandas_metadata or {}).get("index_columns", [])
-        schema = pa.schema([field for field in schema if field.name not in index])
-        check_columns(self.path, schema, n_rows)
-        return schema, n_rows
-
-    def _open(self, n_rows: int) -> Iterator[pa.RecordBatch]:
-        with self._file() as file:
-            for batch in file.iter_batches(min(n_rows, PARQUET_BATCH_ROWS)):
-                yield batch.select(self.names)
-
-    def _file(self) -> pa.parquet.ParquetFile:
-        return pa.parquet.ParquetFile(
-            self.path,
-            pre_buffer=False,
-            buffer_size=PARQUET_BUFFER_BYTES,
-            page_checksum_verification=True,
-        )

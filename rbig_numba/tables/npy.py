@@ -8,11 +8,11 @@ from typing import BinaryIO
 import numpy as np
 
 from rbig_numba.files import AnyPath
-from rbig_numba.tables.checks import check_size, one_line
-from rbig_numba.tables.file import TableFile
+from rbig_numba.tables.checks import one_line
+from rbig_numba.tables.file import OneFile
 
 
-class NpyFile(TableFile):
+class NpyFile(OneFile):
     """A two-dimensional array in C or Fortran order.
 
     It is read by position and not mapped, for mapped pages count as memory of the process.
@@ -35,12 +35,14 @@ class NpyFile(TableFile):
             )
         if self._stored.kind not in "biuf":
             raise ValueError(f"{self.path}: needs real numbers, but the array holds {self._stored}")
-        check_size(self.path, shape)
         single = self._stored.kind == "f" and self._stored.itemsize == 4
         self.names, self.dtype = None, np.dtype(np.float32 if single else np.float64)
         self._n_rows, self.n_features = shape
         self.n_rows = self._n_rows
         self._check_length()
+
+    def _take(self, names: list[str] | None) -> None:
+        """There are no names to take columns by."""
 
     def _check_length(self) -> None:
         needed = self._start + self._n_rows * self.n_features * self._stored.itemsize

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import BinaryIO
+from functools import partial
+from typing import BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.ipc
 import pyarrow.parquet
 
 from rbig_numba.checks.columns import as_floats, check_shape
@@ -92,9 +95,9 @@ class _Writer(ABC):
 class _CsvWriter(_Writer):
     """Writes each number with as many digits as it takes."""
 
-    def __init__(self, file: BinaryIO, names: Sequence[str] | None) -> None:
+    def __init__(self, file: BinaryIO, names: Sequence[str] | None, separator: str = ",") -> None:
         super().__init__(file, names)
-        self._options = pa.csv.WriteOptions(include_header=True)
+        self._options = pa.csv.WriteOptions(include_header=True, delimiter=separator)
 
     def _write(self, rows: np.ndarray) -> None:
         pa.csv.write_csv(as_arrow(rows, self._names), self._file, self._options)
@@ -103,6 +106,33 @@ class _CsvWriter(_Writer):
 
     def close(self) -> None:
         pass
+
+
+class _GzipWriter(_CsvWriter):
+    """Compresses a CSV file; without a date or a name in it, so that equal rows are equal files."""
+
+    def __init__(self, file: BinaryIO, names: Sequence[str] | None, separator: str = ",") -> None:
+        packed = gzip.GzipFile("", "wb", compresslevel=6, fileobj=file, mtime=0)
+        super().__init__(cast(BinaryIO, packed), names, separator)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _IpcWriter(_Writer):
+    """Writes a record batch for each call, uncompressed, for floats hardly shrink."""
+
+    _writer: pa.ipc.RecordBatchFileWriter | None = None
+
+    def _write(self, rows: np.ndarray) -> None:
+        table = as_arrow(rows, self._names)
+        if self._writer is None:
+            self._writer = pa.ipc.new_file(self._file, table.schema)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
 
 
 class _ParquetWriter(_Writer):
@@ -150,8 +180,13 @@ class _NpyWriter(_Writer):
         np.lib.format.write_array_header_1_0(self._file, header)
 
 
-KINDS: dict[str, type[_Writer]] = {
+KINDS: dict[str, Callable[[BinaryIO, Sequence[str] | None], _Writer]] = {
     ".csv": _CsvWriter,
+    ".csv.gz": _GzipWriter,
+    ".tsv": partial(_CsvWriter, separator="\t"),
+    ".tsv.gz": partial(_GzipWriter, separator="\t"),
     ".parquet": _ParquetWriter,
+    ".feather": _IpcWriter,
+    ".arrow": _IpcWriter,
     ".npy": _NpyWriter,
 }

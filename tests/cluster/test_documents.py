@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from rbig_numba.tables import write_table
 
@@ -43,5 +44,10 @@ def test_cluster(tmp_path):
 def test_larger_than_memory(tmp_path):
     rows = np.random.default_rng(0).gamma(2.0, size=(5000, 2))
     write_table(tmp_path / "table.parquet", rows, ["a", "b"])
+    (tmp_path / "weather").mkdir()
+    for number in range(2):
+        frame = pd.DataFrame(rows[number::2], columns=["rain", "wind"])
+        frame = frame.assign(station="Oslo", day="2024-01-01")
+        frame.to_csv(tmp_path / "weather" / f"{number}.csv.gz", index=False)
     run(program("README.md", "import dask.dataframe"), tmp_path)
-    assert (tmp_path / "model.rbig").exists()
+    assert {"model.rbig", "weather.rbig"} <= {path.name for path in tmp_path.iterdir()}

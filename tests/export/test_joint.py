@@ -27,11 +27,12 @@ MAKERS = [
     cases.joint_one_column,
     cases.joint_scales,
     cases.joint_scales_many_columns,
+    cases.joint_band,
 ]
 
 
 def model_of(*bijections):
-    n_columns = bijections[-1].means.shape[1]
+    n_columns = cases.width_of(bijections[-1])
     model = RBIG()
     model.n_features_in_ = n_columns
     model.flow_ = Flow((Affine(np.full(n_columns, 0.5), np.full(n_columns, 2.0)), *bijections))
@@ -96,7 +97,7 @@ def test_equal_scales_are_one(dtype, rng):
         np.testing.assert_allclose(mine, theirs, rtol=100 * unit, atol=200 * unit)
 
 
-@pytest.mark.parametrize("make", [cases.joint_overlapping, cases.joint_scales])
+@pytest.mark.parametrize("make", [cases.joint_overlapping, cases.joint_scales, cases.joint_band])
 def test_comes_back_as_it_was(make):
     bijection = make()
     again = import_from_keras(export_to_keras(model_of(bijection), dtype="float64"))
@@ -108,6 +109,13 @@ def test_refuses_no_shapes_and_no_scales():
     for numbers in ((0, 1), (2, 0)):
         with pytest.raises(ValueError, match=r"j: num_components and num_scales must be 1 or more"):
             JointMixture(*numbers, name="j")
+
+
+def test_refuses_columns_that_rows_do_not_have():
+    with pytest.raises(ValueError, match=r"j: columns are \(first, last \+ 1\), got \(2, 2\)"):
+        JointMixture(2, columns=(2, 2), name="j")
+    with pytest.raises(ValueError, match=r"j: no columns \(1, 4\) in rows of 3"):
+        JointMixture(2, columns=(1, 4), name="j").build((None, 3))
 
 
 @pytest.mark.parametrize("n_scales", [1, 3])

@@ -210,6 +210,8 @@ def network(width):
         (lambda: MixtureCDFGaussianization(2, clip=0.7), "clip must be between 0 and 0.5"),
         (lambda: MixtureCDFGaussianization(0), "num_components must be at least 1, got 0"),
         (lambda: make_gaussianization_flow(2, 1, num_components=0), "must be at least 1, got 0"),
+        (lambda: make_gaussianization_flow(0), "input_dim must be at least 1, got 0"),
+        (lambda: make_coupling_flow(0), "the mask must have a 0 and a 1"),
         (
             lambda: make_gaussianization_flow(2, pca_init_data=np.zeros((5, 3))),
             r"pca_init_data: rows must be \(n, d\), with d = input_dim = 2; got shape \(5, 3\)",

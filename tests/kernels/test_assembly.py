@@ -101,6 +101,22 @@ def test_direct_sums_of_rows_with_weights_of_their_own():
     assert len(loop.splitlines()) < 95
 
 
+@pytest.mark.skipif(not FEATURES.get("avx512f"), reason="not x86-64 with AVX-512")
+@pytest.mark.parametrize(
+    ("function", "signature"),
+    [
+        (direct.sums, [ROW, ROWS, ROW, ROW, ROW]),
+        (direct.quantiles, [ROW] * 3),
+        (conditional.add_components, [ROW, *[ROWS] * 5]),
+        (conditional.fill_shifts, [*[ROWS] * 3, int64]),
+    ],
+    ids=["direct sums", "quantiles", "weights of their own", "shifts"],
+)
+def test_whole_registers_where_there_are_512_bits(function, signature):
+    loop = max(vector_loops(assembly(function.py_func, *signature)), key=packed)
+    assert packed(loop) == len(re.findall(r"\bvfn?m\w+pd\b.*%zmm", loop)) > 0
+
+
 @pytest.mark.parametrize(
     ("function", "n_arguments", "least"),
     [

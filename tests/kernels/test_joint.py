@@ -1,5 +1,7 @@
 """Rosenblatt's map of joint mixtures against mpmath and SciPy, near and far."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.special
@@ -158,3 +160,12 @@ def test_log_det_is_added_to():
         kernel(columns, tuple(mixture.arrays().values()), out, once)
         kernel(columns, tuple(mixture.arrays().values()), out, twice)
         np.testing.assert_allclose(twice, 10.0 + once, rtol=1e-14)
+
+
+def test_columns_beside_a_band_stay_as_they_are():
+    mixture = cases.joint_scales()
+    rows = np.random.default_rng(0).normal(size=(20, 7))
+    z, log_det = replace(mixture, first=np.array([2.0])).forward(rows)
+    expected, expected_log_det = mixture.forward(rows[:, 2:5])
+    np.testing.assert_array_equal(z, np.hstack([rows[:, :2], expected, rows[:, 5:]]))
+    np.testing.assert_array_equal(log_det, expected_log_det)

@@ -35,29 +35,45 @@ class JointMixture(Bijector):
         K, the number of shapes.
     num_scales : int
         S, the number of scales of each shape.
+    columns : (int, int) or None
+        The columns that the mixture is of, from the first up to, not with, the second: D of them.
+        The others stay as they are. None takes all.
     **kwargs
         As for every Keras layer: name, dtype, trainable.
 
     Raises
     ------
     ValueError
-        If one of the numbers isn't at least 1.
+        If one of the numbers isn't at least 1, or if there are no such columns.
     """
 
     of_one_scale = False  # of a file from before scales
 
-    def __init__(self, num_components: int, num_scales: int = 1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        num_components: int,
+        num_scales: int = 1,
+        columns: tuple[int, int] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         if min(num_components, num_scales) < 1:
             raise ValueError(
                 f"{self.name}: num_components and num_scales must be 1 or more, got "
                 f"{num_components} and {num_scales}"
             )
+        if columns is not None and not 0 <= columns[0] < columns[1]:
+            raise ValueError(f"{self.name}: columns are (first, last + 1), got {columns}")
         self.num_components, self.num_scales = num_components, num_scales
+        self.columns = None if columns is None else (int(columns[0]), int(columns[1]))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
-        own = {"num_components": self.num_components, "num_scales": self.num_scales}
+        own = {
+            "num_components": self.num_components,
+            "num_scales": self.num_scales,
+            "columns": self.columns,
+        }
         return {**super().get_config(), **own}
 
     @classmethod
@@ -69,7 +85,11 @@ class JointMixture(Bijector):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the weights of the identity map."""
-        size = input_shape[-1]
+        n_columns: Any = input_shape[-1]
+        start, stop = self.columns or (0, n_columns)
+        if stop > n_columns:
+            raise ValueError(f"{self.name}: no columns {self.columns} in rows of {n_columns}")
+        self.band, size = slice(start, stop), stop - start
         shape, of_scales = (self.num_components, size), (self.num_components, self.num_scales)
         self.logits = self.add_weight(shape=of_scales, initializer="zeros", name="logits")
         self.means = self.add_weight(shape=shape, initializer="zeros", name="means")
@@ -92,6 +112,21 @@ class JointMixture(Bijector):
             self.log_sizes.assign(np.zeros(self.log_sizes.shape))
 
     def _forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        z, log_det = self._forward_band(x[:, self.band])
+        return self._beside(x, z), log_det
+
+    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        x = self._inverse_band(y[:, self.band])
+        return self._beside(y, x), -self._forward_band(x)[1]
+
+    def _beside(self, rows: Tensor, mapped: Tensor) -> Tensor:
+        """Return rows whose columns of the mixture were mapped."""
+        if mapped.shape[1] == rows.shape[1]:
+            return mapped
+        parts = rows[:, : self.band.start], mapped, rows[:, self.band.stop :]
+        return ops.concatenate(parts, axis=1)
+
+    def _forward_band(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Gaussianize all columns side by side: in x, what each depends on is known."""
         log_scales, x = ops.expand_dims(self._all_log_scales(), -1), ops.transpose(x)
         means = ops.expand_dims(self.means, -1)
@@ -103,7 +138,7 @@ class JointMixture(Bijector):
         z, log_slope = gaussianize(x, log_weights, means, log_scales)
         return ops.transpose(z), ops.sum(log_slope, axis=0)
 
-    def _inverse(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def _inverse_band(self, y: Tensor) -> Tensor:
         """Invert one column after the other by a safeguarded Newton search."""
         slopes, all_log_scales = ops.tril(self.slopes, k=-1), self._all_log_scales()
         log_weights = ops.log_softmax(_flat(self.logits) + ops.zeros_like(y[:, 0]), axis=0)
@@ -124,8 +159,7 @@ class JointMixture(Bijector):
             deviations.append(x[j] - own)
             u = (x[j] - means) * ops.exp(-log_scales)
             log_weights = ops.log_softmax(log_weights + _log_shares(u, log_scales), axis=0)
-        rows = ops.stack(x, axis=1)
-        return rows, -self._forward(rows)[1]
+        return ops.stack(x, axis=1)
 
     def _all_log_scales(self) -> Tensor:
         """Return log-scales of all components (K S, D), those of a shape side by side."""
