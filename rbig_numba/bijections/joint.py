@@ -50,6 +50,11 @@ class JointMixture(Bijection):
     first: np.ndarray = field(default_factory=lambda: np.zeros(1))
 
     @property
+    def mixture(self) -> tuple[np.ndarray, ...]:
+        """What kernels take: all arrays but `first`."""
+        return self.log_weights, self.means, self.log_scales, self.slopes, self.log_sizes
+
+    @property
     def band(self) -> slice:
         """The columns that the mixture is of."""
         first = int(self.first[0])
@@ -73,11 +78,10 @@ class JointMixture(Bijection):
 
     def _run(self, kernel: Callable[..., None], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         columns, band = as_columns(rows), self.band
-        mixture = self.log_weights, self.means, self.log_scales, self.slopes, self.log_sizes
         out, log_det = np.empty_like(columns), np.zeros(len(rows))
         for beside in (slice(band.start), slice(band.stop, None)):
             out[beside] = columns[beside]
-        kernel(columns[band], mixture, out[band], log_det)
+        kernel(columns[band], self.mixture, out[band], log_det)
         return out.T, log_det
 
 

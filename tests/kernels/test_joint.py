@@ -76,9 +76,7 @@ def random_mixture(rng):
 def log_density(mixture, rows):
     """By SciPy, from covariances: x - m = A diag(s) u with A^-1 = I - slopes."""
     terms = []
-    for log_weights, mean, log_scales, slopes, log_sizes in zip(
-        *mixture.arrays().values(), strict=True
-    ):
+    for log_weights, mean, log_scales, slopes, log_sizes in zip(*mixture.mixture, strict=True):
         factor = np.linalg.inv(np.eye(mean.size) - slopes) * np.exp(log_scales)
         for log_weight, log_size in zip(log_weights, log_sizes, strict=True):
             covariance = np.exp(2.0 * log_size) * factor @ factor.T
@@ -126,7 +124,7 @@ def test_negligible_components_do_not_widen_the_bracket():
     """Of 1e-30 at 1e6, where all the rest lies within 1."""
     z = np.linspace(-8.0, 8.0, 33)
     mixture = cases.joint_of([0.5, 0.5, 1e-30], [[-0.1], [0.1], [1e6]], [[0.1]])
-    constants = conditional.conditionals(*list(mixture.arrays().values())[1:])[0]
+    constants = conditional.conditionals(*mixture.mixture[1:])[0]
     r = np.repeat(np.exp(mixture.log_weights), z.size, axis=1)
     row, state = np.empty(z.size, np.int64), np.empty((11, z.size))
     joint_inverse.start_run(z, constants, np.zeros_like(r), r, np.ones(z.size), row, state)
@@ -157,8 +155,8 @@ def test_log_det_is_added_to():
     columns, out = np.zeros((3, 5)), np.empty((3, 5))
     for kernel in (joint.forward, joint_inverse.inverse):
         once, twice = np.zeros(5), np.full(5, 10.0)
-        kernel(columns, tuple(mixture.arrays().values()), out, once)
-        kernel(columns, tuple(mixture.arrays().values()), out, twice)
+        kernel(columns, mixture.mixture, out, once)
+        kernel(columns, mixture.mixture, out, twice)
         np.testing.assert_allclose(twice, 10.0 + once, rtol=1e-14)
 
 
