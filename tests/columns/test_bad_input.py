@@ -140,3 +140,10 @@ def test_dask_says_no():
     dask = pytest.importorskip("dask.array")
     with pytest.raises(TypeError, match="a Dask collection can't be encoded yet"):
         RBIG(columns="auto").fit(dask.from_array(RNG.normal(size=(20, 2))))
+
+
+@pytest.mark.parametrize("missing", ["drop", "model"])
+def test_holes_and_columns_together_are_refused(missing):
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    with pytest.raises(ValueError, match=rf"missing='{missing}' takes no columns yet: leave one"):
+        RBIG(columns="auto", missing=missing).fit(rows)

@@ -34,7 +34,7 @@ MAKERS = [
 def model_of(*bijections):
     n_columns = cases.width_of(bijections[-1])
     model = RBIG()
-    model.n_features_in_ = n_columns
+    model.n_features_in_, model.columns_ = n_columns, None
     model.flow_ = Flow((Affine(np.full(n_columns, 0.5), np.full(n_columns, 2.0)), *bijections))
     return model
 

@@ -62,7 +62,7 @@ def test_blocks_of_every_kind(dtype):
     rng = np.random.default_rng(2)
     e = rng.normal(size=(3000, 4)) * np.exp(0.5 * rng.normal(size=(3000, 1)))
     X = np.c_[e[:, :2], np.sin(e[:, 0]) + 0.3 * e[:, 2], e[:, 1] ** 2 + 0.3 * e[:, 3]]
-    kinds = ["mixture", "radial", "coupling", "joint", "mixture"]
+    kinds = ["mixture", "radial", "mixture", "joint", "coupling"]
     model = RBIG(blocks=kinds, n_components=4, validation_fraction=0, random_state=0).fit(X)
     found = {bijection.kind for bijection in model.flow_.bijections}
     assert found == {"affine", "mixture", "radial", "joint", "coupling", "rotation"}
